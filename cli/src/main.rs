@@ -1,0 +1,3 @@
+//! `ageseal`, the command line.
+
+fn main() {}

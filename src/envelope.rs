@@ -1,0 +1,1 @@
+//! The DEK and its age envelope.

@@ -1,0 +1,1 @@
+//! Text and bytes of sealed items and envelopes.

@@ -1,0 +1,1 @@
+//! Scopes: which Secrets a value may become part of.

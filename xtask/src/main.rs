@@ -1,0 +1,3 @@
+//! The project's own chores: what is generated, measured or checked around the code.
+
+fn main() {}
