@@ -1,0 +1,70 @@
+//! What can be typed: the global options and the way from the arguments to a command.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
+
+use crate::commands::Command;
+use crate::ui::Color;
+
+/// Encrypt Kubernetes Secrets so that they can live in git
+#[derive(Debug, Parser)]
+#[command(name = "ageseal", version, disable_help_subcommand = true, subcommand_required = false)]
+pub struct Cli {
+    /// What goes for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command, if one was named.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The options that every command takes.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Say nothing of what went well
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    pub color: Color,
+}
+
+/// The definition of the command line under the name by which the program was called.
+///
+/// `kubectl-ageseal` is what kubectl runs for `kubectl ageseal`; help then shows what the user typed.
+pub fn definition(program: Option<&OsString>) -> clap::Command {
+    let stem = program.and_then(|name| Path::new(name).file_stem());
+    if stem.is_some_and(|stem| stem == "kubectl-ageseal") {
+        Cli::command().name("kubectl ageseal").bin_name("kubectl ageseal")
+    } else {
+        Cli::command().bin_name("ageseal")
+    }
+}
+
+/// Reads the arguments, the first of which is the program's own name.
+///
+/// Errors: clap's, which is also how it answers `--help` and `--version`.
+pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut definition = definition(args.first());
+    let matches = definition.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn kubectl_plugin_shows_the_name_that_was_typed() {
+        let mut definition = definition(Some(&OsString::from("/usr/local/bin/kubectl-ageseal")));
+        let help = definition.render_help().to_string();
+        assert!(help.contains("Usage: kubectl ageseal"), "{help}");
+    }
+}

@@ -1,0 +1,33 @@
+//! The commands: one file each, with its `Args`, whose doc comment is the help, and its `run`.
+
+mod completions;
+mod man;
+
+use clap::Subcommand;
+
+use crate::cli::Cli;
+use crate::error::{Exit, Outcome};
+use crate::ui::Ui;
+
+/// Every command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Runs the command that was typed; without one, says what there is.
+pub fn run(ui: &Ui, cli: Cli) -> Outcome {
+    match cli.command {
+        Some(Command::Completions(args)) => completions::run(ui, &args),
+        Some(Command::Man(args)) => man::run(ui, &args),
+        None => overview(ui),
+    }
+}
+
+fn overview(ui: &Ui) -> Outcome {
+    let program = std::env::args_os().next();
+    let help = crate::cli::definition(program.as_ref()).render_help().to_string();
+    ui.raw(help.as_bytes());
+    Ok(Exit::Ok)
+}

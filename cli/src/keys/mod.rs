@@ -1,0 +1,1 @@
+//! Keys that come from outside the core: identity files, and recipients of other kinds.
