@@ -490,3 +490,185 @@ fn refuse_control_characters(text: &str) -> Result<(), YamlError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Stream {
+        parse(Zeroizing::new(text.to_owned())).unwrap()
+    }
+
+    /// Every node in order: `kind@start:source`, with the decoded text of scalars that differs from the source.
+    fn nodes(text: &str) -> Vec<String> {
+        let stream = read(text);
+        (0..stream.nodes.len() as u32)
+            .map(|id| {
+                let node = stream.node(id).unwrap();
+                let kind = match node.kind() {
+                    Kind::Mapping => "map",
+                    Kind::Sequence => "seq",
+                    Kind::Alias => "alias",
+                    Kind::Scalar => "",
+                };
+                let source = &text[node.span()];
+                match node.str() {
+                    Some(decoded) if decoded != source => format!("{}:{source}={decoded}", node.span().start),
+                    _ => format!("{kind}{}:{source}", node.span().start),
+                }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn empty_values_stand_after_their_indicator() {
+        assert_eq!(
+            nodes("a:   # c1\n  # c2\n\nb: !!str # t\nc: &x\nd:\ne:\n"),
+            [
+                "map0:a:   # c1\n  # c2\n\nb: !!str # t\nc: &x\nd:\ne:",
+                "0:a",
+                "2:",
+                "18:b",
+                "26:",
+                "31:c",
+                "36:",
+                "37:d",
+                "39:",
+                "40:e",
+                "42:"
+            ]
+        );
+        assert_eq!(
+            nodes("- # c\n\n-\n- # z\n-   -\n"),
+            ["seq0:- # c\n\n-\n- # z\n-   -", "1:", "8:", "10:", "seq19:-", "20:"]
+        );
+        assert_eq!(nodes("{a, b: , c}"), ["map0:{a, b: , c}", "1:a", "2:", "4:b", "6:", "9:c", "10:"]);
+        assert_eq!(nodes("{\"a\":,\"b\":}")[2..], ["5:", "6:\"b\"=b", "10:"]);
+        assert_eq!(nodes("? a\n? b\n: c\n")[1..], ["2:a", "3:", "6:b", "10:c"]);
+        assert_eq!(nodes("? a\n:\nb:\n")[1..], ["2:a", "5:", "6:b", "8:"]);
+    }
+
+    #[test]
+    fn sequences_start_at_their_dash_indented_or_not() {
+        assert_eq!(nodes("b:\n- x\n- y\n")[2..], ["seq3:- x\n- y", "5:x", "9:y"]);
+        assert_eq!(nodes("b: &a !!seq # c\n# - d\n- - x\n")[2..], ["seq22:- - x", "seq24:- x", "26:x"]);
+        assert_eq!(
+            nodes("b:\n  - - - x\n  -\n    - y")[2..5],
+            ["seq5:- - - x\n  -\n    - y", "seq7:- - x", "seq9:- x"]
+        );
+        assert_eq!(nodes("? - a\n: - b\n")[1..], ["seq2:- a", "4:a", "seq8:- b", "10:b"]);
+        assert_eq!(nodes("- - a\n- - b\n")[1..], ["seq2:- a", "4:a", "seq8:- b", "10:b"]);
+    }
+
+    #[test]
+    fn block_scalars_run_from_their_header_to_the_end_of_the_last_content_line() {
+        assert_eq!(
+            nodes("y: |2\n     foo\n    bar\n\n  \nz: >-\n    f\n    m\n# t\n")[2],
+            "3:|2\n     foo\n    bar=   foo\n  bar\n"
+        );
+        assert_eq!(nodes("z: !t &a >- # h\n    f\n    m\n# t\n")[2], "9:>- # h\n    f\n    m=f m");
+        assert_eq!(nodes("y: |+ # hc\n  a\n\n# n\n")[2], "3:|+ # hc\n  a\n=a\n\n");
+        assert_eq!(nodes("y: |+\n\n\nz: |\nw: >\n\n\n")[2..], ["3:|+\n\n=\n\n", "8:z", "11:|=", "13:w", "16:>="]);
+        assert_eq!(nodes("v: |2-\n   x\n     \n\nu: b")[2], "3:|2-\n   x\n     = x\n   ");
+        assert_eq!(nodes("- |\n x\n- - >\n   y\n")[1..], ["2:|\n x=x\n", "seq9:- >\n   y", "11:>\n   y=y\n"]);
+        assert_eq!(nodes("a:\r\n  b: |\r\n    x\r\n    y\r\n  c: d\r\n")[4], "9:|\r\n    x\r\n    y=x\ny\n");
+        assert_eq!(nodes("--- |\n x\n")[0], "4:|\n x=x\n");
+        assert_eq!(nodes("a: |\n  x")[2], "3:|\n  x=x");
+        assert_eq!(nodes("a: |")[2], "3:|=");
+        assert_eq!(nodes("? |\n  k\n: v\n")[1], "2:|\n  k=k\n");
+    }
+
+    #[test]
+    fn properties_are_outside_the_span_and_inside_the_full_span() {
+        let stream = read("a: &x !!str \"q\"   # c\nb: *x\nc: !t\n  &y k: v\n");
+        let root = stream.documents().next().unwrap().root().unwrap();
+        let a = root.get("a").unwrap();
+        assert_eq!((a.source(), &stream.text()[a.full_span()]), ("\"q\"", "&x !!str \"q\""));
+        assert_eq!((a.tag(), a.anchor(), a.as_string()), (Some("!!str"), Some("x"), Some("q")));
+        assert_eq!(root.get("b").unwrap().target(), Some(a));
+        let c = root.get("c").unwrap();
+        assert_eq!((c.tag(), c.anchor(), c.full_span().start), (Some("!t"), None, 31));
+        assert_eq!(c.entry("k").unwrap().0.anchor(), Some("y"));
+        assert_eq!(c.source(), "&y k: v");
+        assert_eq!(stream.comments().map(|comment| comment.text()).collect::<Vec<_>>(), ["# c"]);
+    }
+
+    #[test]
+    fn pairs_in_flow_sequences_have_no_brackets() {
+        assert_eq!(nodes("[k: , m: n]"), ["seq0:[k: , m: n]", "map1:k:", "1:k", "3:", "map6:m: n", "6:m", "9:n"]);
+    }
+
+    #[test]
+    fn duplicate_keys_are_refused_with_both_places() {
+        let second = |text: &str| match parse(Zeroizing::new(text.to_owned())) {
+            Err(YamlError::DuplicateKey { at, first, key }) => Some((at.line, at.column, first.line, key)),
+            _ => None,
+        };
+        assert_eq!(second("a: 1\nb: 2\n'a': 3\n"), Some((3, 1, 1, Some("a".to_owned()))));
+        assert_eq!(second("x: {a: 1, \"a\": 2}"), Some((1, 11, 1, Some("a".to_owned()))));
+        assert_eq!(second("? &k a\n: 1\n? *k\n: 2\n"), Some((3, 3, 1, Some("a".to_owned()))));
+        assert_eq!(second("? [a]\n: 1\n? [a]\n: 2\n").unwrap().3, None);
+        let many: String = (0..40).map(|n| format!("k{n}: {n}\n")).collect();
+        assert_eq!(second(&many), None);
+        assert_eq!(second(&format!("{many}k39: 1\n")), Some((41, 1, 40, Some("k39".to_owned()))));
+        assert_eq!(second(&format!("{many}k2: 1\n")).unwrap().2, 3);
+        assert_eq!(second("- a: 1\n- a: 1\n---\na: 1\n"), None);
+    }
+
+    #[test]
+    fn what_is_no_plain_utf8_yaml_is_refused_by_name() {
+        let error = |bytes: &[u8]| Stream::from_bytes(bytes.to_vec()).unwrap_err();
+        assert_eq!(error(b"\xff\xfea\0:\0").code(), "encoding");
+        assert_eq!(error(b"\xfe\xff\0a\0:").to_string(), "the text is UTF-16 (big endian), not UTF-8");
+        assert_eq!(error(b"a\0:\0 \0").code(), "encoding");
+        assert_eq!(
+            error("a: b\né: \u{7f}".as_bytes()).location(),
+            Some(crate::problem::Location { line: 2, column: 4 })
+        );
+        assert_eq!(error(b"a: b\nc: \xe9\n").location(), Some(crate::problem::Location { line: 2, column: 4 }));
+        assert_eq!(error("a: \"\u{85}\"".as_bytes()).code(), "ambiguous-line-break");
+        assert_eq!(error("# \u{2028}kind: Secret\n".as_bytes()).to_string().contains("U+2028"), true);
+        assert_eq!(error("a: \u{ffff}".as_bytes()).to_string().contains("U+FFFF"), true);
+        assert_eq!(error(b"a: b\0c").code(), "control-character");
+        assert_eq!(error(b"%YAML 1.1\n---\na: b\n").code(), "yaml-directive");
+        assert_eq!(error(b"a: *b\n").code(), "unknown-anchor");
+        assert_eq!(error("[".repeat(65).as_bytes()).code(), "nested-too-deep");
+        assert_eq!(error("- ".repeat(65).as_bytes()).code(), "nested-too-deep");
+        assert_eq!(error(&vec![b'a'; MAX_TEXT + 1]).code(), "too-large");
+        assert_eq!(error("-\n".repeat(MAX_NODES).as_bytes()).code(), "too-many-nodes");
+        assert!(!error(b"password: @hunter2\n").to_string().contains('@'));
+    }
+
+    #[test]
+    fn documents_cover_the_text_without_gaps() {
+        let spans =
+            |text: &str| read(text).documents().map(|document| text[document.span()].to_owned()).collect::<Vec<_>>();
+        assert_eq!(
+            spans("# h\na: 1\n# t\n---\nb\n... # e\n# n\n---\n--- c\n"),
+            ["# h\na: 1\n# t\n", "---\nb\n... # e\n", "# n\n---\n", "--- c\n"]
+        );
+        assert_eq!(spans("\u{feff}a: 1"), ["\u{feff}a: 1"]);
+        assert_eq!(spans("a\n...\nb\n"), ["a\n...\n", "b\n"]);
+        assert_eq!(spans("# only\n"), [""; 0]);
+        let stream = read("---\n# c\n---\n~\n--- !!null\n");
+        assert_eq!(
+            stream.documents().map(|document| document.root().is_some()).collect::<Vec<_>>(),
+            [false, true, true]
+        );
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_in_no_node_and_no_column() {
+        let stream = read("\u{feff}a: b\n");
+        let root = stream.documents().next().unwrap().root().unwrap();
+        let (key, value) = root.entries().next().unwrap();
+        assert_eq!((root.span(), key.str(), value.location().column), (3..7, Some("a"), 4));
+    }
+
+    #[test]
+    fn long_flow_scalars_and_many_comments_are_no_error() {
+        let long = "x".repeat(5000);
+        assert_eq!(nodes(&format!("[\"{long}\", {long}]")).len(), 3);
+        assert_eq!(nodes(&format!("k:\n{}  a: b\n", "  # c\n".repeat(5000))).len(), 5);
+    }
+}
