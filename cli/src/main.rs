@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods))]
 
 mod cli;
+mod clock;
 mod commands;
 mod error;
 mod files;

@@ -52,19 +52,26 @@ pub fn new_passphrase(ui: &Ui, question: &str, instead: &str) -> Result<Zeroizin
 ///
 /// `instead` says how to do without a terminal, such as `--yes`.
 pub fn confirm(ui: &Ui, question: &str, instead: &str) -> Result<bool, CliError> {
+    let answer = line(ui, &format!("{question} [y/N] "), instead)?;
+    Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks for a line that is no secret and gives it back without the spaces around it.
+pub fn line(ui: &Ui, question: &str, instead: &str) -> Result<String, CliError> {
     if !possible(ui) {
         return Err(no_terminal(question, instead));
     }
-    ui.ask(&format!("{question} [y/N] "));
+    ui.ask(question);
     let mut answer = String::new();
     io::stdin()
         .lock()
         .read_line(&mut answer)
         .map_err(|error| CliError::input("nothing was read from the terminal").cause(io_fact(&error)))?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    Ok(answer.trim().to_owned())
 }
 
 fn no_terminal(question: &str, instead: &str) -> CliError {
     let question = question.trim_end_matches([' ', ':']);
-    CliError::usage(format!("there is no terminal to ask for: {question}")).hint(instead)
+    let error = CliError::usage(format!("there is no terminal to ask: {question}"));
+    if instead.is_empty() { error } else { error.hint(instead) }
 }

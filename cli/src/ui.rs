@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ageseal::problem::Problem;
 use anstyle::{AnsiColor, Style};
@@ -58,12 +58,13 @@ struct Pending {
     broken: Option<io::Error>,
 }
 
-/// The way to the user, shared by all of a run; it may be used from several threads.
+/// The way to the user, shared by all of a run; clones talk through the same pair of streams, from any thread.
+#[derive(Clone)]
 pub struct Ui {
     quiet: bool,
     color_out: bool,
     color_err: bool,
-    pending: Mutex<Pending>,
+    pending: Arc<Mutex<Pending>>,
 }
 
 impl Ui {
@@ -78,12 +79,12 @@ impl Ui {
             quiet,
             color_out: wants(anstream::AutoStream::choice(&io::stdout())),
             color_err: wants(anstream::AutoStream::choice(&io::stderr())),
-            pending: Mutex::new(Pending {
+            pending: Arc::new(Mutex::new(Pending {
                 to: To::Out,
                 bytes: Zeroizing::new(Vec::with_capacity(1024)),
                 closed: false,
                 broken: None,
-            }),
+            })),
         }
     }
 
@@ -203,6 +204,12 @@ impl Ui {
         let (to, color) = if answer.use_stderr() { (To::Err, self.color_err) } else { (To::Out, self.color_out) };
         let text = if color { text.ansi().to_string() } else { text.to_string() };
         self.write(to, text.as_bytes());
+    }
+
+    /// Says one line on stderr at once, whatever `-q` says: a device waits to be touched.
+    pub fn urge(&self, text: &str) {
+        self.write(To::Err, Line::new().text(text).render(self.color_err).as_bytes());
+        self.flush();
     }
 
     /// Shows a question on stderr, without a newline, at once.

@@ -78,6 +78,17 @@ impl Identity {
     }
 }
 
+impl age::Identity for Identity {
+    /// Unwraps without a budget: for an identity file that is itself encrypted, and for the user's own headers.
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.key().unwrap_stanza(stanza)
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        self.key().unwrap_stanzas(stanzas)
+    }
+}
+
 impl FromStr for Identity {
     type Err = RecipientError;
 

@@ -1,6 +1,7 @@
 //! The commands: one file each, with its `Args`, whose doc comment is the help, and its `run`.
 
 mod completions;
+mod keygen;
 mod man;
 
 use clap::Subcommand;
@@ -12,6 +13,7 @@ use crate::ui::Ui;
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Keygen(keygen::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -19,6 +21,7 @@ pub enum Command {
 /// Runs the command that was typed; without one, says what there is.
 pub fn run(ui: &Ui, cli: Cli) -> Outcome {
     match cli.command {
+        Some(Command::Keygen(args)) => keygen::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
         None => overview(ui),
