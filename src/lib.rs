@@ -12,6 +12,7 @@ pub mod open;
 pub mod policy;
 pub mod problem;
 pub mod recipient;
+pub mod rewrite;
 pub mod scope;
 pub mod seal;
 pub mod secret;

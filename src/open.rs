@@ -3,10 +3,14 @@
 //! 1. caps and shape, before age or any cryptography runs: [`OpenError::Malformed`];
 //! 2. the live namespace and name against the scope of every item: [`OpenError::ScopeMismatch`];
 //! 3. an envelope for every item, and an identity that fits it: [`OpenError::NotARecipient`];
-//! 4. the envelope, its 80 bytes and the kid; 5. each value: [`OpenError::CannotOpen`], opaque on purpose.
+//! 4. the envelope, its 80 bytes and the key id: [`OpenError::Envelope`];
+//! 5. each value: [`OpenError::Value`].
+//!
+//! The last two read the same to everybody, [`Reason::CannotOpen`]: they are opaque on purpose.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use thiserror::Error;
 
@@ -46,12 +50,49 @@ pub enum OpenError {
         /// The recipients that its envelope claims.
         claimed: Vec<RecipientId>,
     },
-    /// The envelope or the value of this data key does not open.
+    /// An envelope of this data key is for us and broken: its age file, the 80 bytes in it, or the key id.
     #[error("data key {key}: the value does not open here")]
-    CannotOpen {
+    Envelope {
         /// The data key.
         key: String,
     },
+    /// The value of this data key does not open: its context, its commitment, its bytes or its padding.
+    #[error("data key {key}: the value does not open here")]
+    Value {
+        /// The data key.
+        key: String,
+    },
+}
+
+/// Why a document does not open, as far as anybody is told: a closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The document breaks a cap or a shape.
+    Malformed,
+    /// The document stands where it was not sealed for.
+    ScopeMismatch,
+    /// No identity at hand is one of its recipients.
+    NotARecipient,
+    /// Anything after that. One word for all of it, so that nobody learns from the difference.
+    CannotOpen,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl OpenError {
+    /// The reason that is told.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Malformed(_) => Reason::Malformed,
+            Self::ScopeMismatch { .. } => Reason::ScopeMismatch,
+            Self::NotARecipient { .. } => Reason::NotARecipient,
+            Self::Envelope { .. } | Self::Value { .. } => Reason::CannotOpen,
+        }
+    }
 }
 
 /// Which cap or shape a document breaks.
@@ -200,7 +241,7 @@ impl Opener<'_> {
             let dek = self.find(key, item)?;
             self.deks.insert(kid, dek);
         }
-        let cannot_open = || OpenError::CannotOpen { key: key.to_owned() };
+        let cannot_open = || OpenError::Value { key: key.to_owned() };
         let scope = self.sealed.effective_scope(item).ok_or_else(cannot_open)?;
         let context = Context { secret_type: &self.sealed.secret_type, key, scope };
         let dek = self.deks.get(&kid).ok_or_else(cannot_open)?;
@@ -223,7 +264,7 @@ impl Opener<'_> {
             }
         }
         if broken {
-            return Err(OpenError::CannotOpen { key: key.to_owned() });
+            return Err(OpenError::Envelope { key: key.to_owned() });
         }
         let mut claimed: Vec<_> = item.envelope.iter().chain(shared).flat_map(Envelope::claimed).collect();
         claimed.sort_unstable();
