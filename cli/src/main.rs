@@ -8,6 +8,7 @@ mod clock;
 mod commands;
 mod error;
 mod files;
+mod hardening;
 mod keys;
 mod progress;
 mod prompt;
@@ -16,6 +17,7 @@ mod ui;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    hardening::no_core_files();
     let args: Vec<_> = std::env::args_os().collect();
     let (ui, outcome) = match cli::parse(&args) {
         Ok(cli) => {

@@ -1,0 +1,110 @@
+//! The frame that every command stands in: help, usage errors, streams, colour, the name under which it is called.
+#![allow(missing_docs)]
+
+mod support;
+
+use support::Scratch;
+
+#[test]
+fn alone_it_says_what_there_is() {
+    let run = Scratch::new().run::<&str>(&[]).ok();
+    assert!(run.stdout.contains("Usage: ageseal") && run.stdout.contains("keygen"), "{}", run.stdout);
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn an_unknown_command_is_a_usage_error_with_a_suggestion() {
+    let run = Scratch::new().run(&["keygne"]).exit(2).says("keygen");
+    assert_eq!(run.stdout, "");
+}
+
+#[test]
+fn the_version_is_one_line() {
+    let run = Scratch::new().run(&["--version"]).ok();
+    assert_eq!(run.stdout, concat!("ageseal ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn every_command_has_one_sentence_and_examples() {
+    let t = Scratch::new();
+    let help = t.run(&["--help"]).ok().stdout;
+    let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    for command in commands.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next()) {
+        let help = t.run(&[command, "--help"]).ok().stdout;
+        assert!(help.contains("Examples:\n  ageseal "), "{command} has no examples:\n{help}");
+        assert!(!help.lines().next().unwrap().ends_with('.'), "{command}: {help}");
+    }
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let t = Scratch::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = t.run(&["completions", shell]).ok().stdout;
+        assert!(script.contains("keygen") && script.contains("completions"), "{shell}");
+    }
+    let _ = t.run(&["completions", "tcsh"]).exit(2).says("bash");
+}
+
+#[test]
+fn manual_pages_are_written_one_a_command() {
+    let t = Scratch::new();
+    assert!(t.run(&["man"]).ok().stdout.contains(".TH ageseal 1"));
+    let run = t.run(&["man", "share/man1"]).ok();
+    assert_eq!(run.stdout, "");
+    let names = t.names();
+    for page in ["ageseal.1", "ageseal-keygen.1", "ageseal-man.1"] {
+        assert!(names.contains(&format!("share/man1/{page}")), "{names:?}");
+    }
+    assert!(t.read("share/man1/ageseal-keygen.1").contains("NAME\nageseal\\-keygen"));
+}
+
+#[test]
+fn color_is_for_terminals_and_for_those_who_ask() {
+    let t = Scratch::new();
+    let plain = t.run(&["keygen", "-o", "no/such/folder"]).exit(4);
+    assert!(!plain.stderr.contains('\x1b'), "{:?}", plain.stderr);
+    let color = t.run(&["keygen", "-o", "no/such/folder", "--color", "always"]).exit(4);
+    assert!(color.stderr.contains('\x1b'), "{:?}", color.stderr);
+    assert_eq!(anstream::adapter::strip_str(&color.stderr).to_string(), plain.stderr);
+}
+
+#[test]
+fn what_steers_a_terminal_is_shown_as_what_it_is() {
+    let run = Scratch::new().run(&["keygen", "-o", "no/\x1b[31m\u{202e}x"]).exit(4);
+    assert!(run.stderr.contains("no/\\u{1b}[31m\\u{202e}x"), "{}", run.stderr);
+    assert!(!run.stderr.contains(['\x1b', '\u{202e}']));
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_error() {
+        let t = Scratch::new();
+        let run = t.shell("{ ageseal completions zsh; echo $? >code; } | true; sleep 0.1; cat code");
+        assert_eq!((run.code, run.stdout.trim(), run.stderr.as_str()), (0, "0", ""));
+    }
+
+    #[test]
+    fn stdout_that_was_closed_from_the_start_is_no_error() {
+        let run = Scratch::new().shell("ageseal completions bash >&-").ok();
+        assert_eq!(run.stderr, "");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_behind_stdout_is_an_error() {
+        let run = Scratch::new().shell("ageseal completions bash >/dev/full").exit(4);
+        assert!(run.stderr.contains("no space left on the device"), "{}", run.stderr);
+    }
+
+    #[test]
+    fn kubectl_finds_it_as_a_plugin() {
+        let t = Scratch::new();
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ageseal"), t.path("kubectl-ageseal")).unwrap();
+        let run = t.shell("./kubectl-ageseal keygen --help").ok();
+        assert!(run.stdout.contains("Usage: kubectl ageseal keygen"), "{}", run.stdout);
+    }
+}
