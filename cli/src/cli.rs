@@ -26,8 +26,9 @@ pub struct Global {
     /// Say nothing of what went well
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// When to use colour
+    /// When to use colour: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
+    #[arg(hide_possible_values = true)]
     pub color: Color,
 }
 

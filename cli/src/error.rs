@@ -215,6 +215,7 @@ pub fn shown(path: &Path) -> String {
 pub fn io_fact(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file or folder".to_owned(),
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::StorageFull => "no space left on the device".to_owned(),
         io::ErrorKind::FileTooLarge => "the file would be larger than the system allows".to_owned(),

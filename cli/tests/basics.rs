@@ -1,5 +1,5 @@
 //! The frame that every command stands in: help, usage errors, streams, colour, the name under which it is called.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! `keygen`: the file, its mode, its recipient, and that nothing is ever overwritten.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! A scratch folder with a home of its own, and the program run in it: nothing of this machine reaches a test.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
