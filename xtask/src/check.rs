@@ -31,6 +31,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 pub fn check() -> Result<()> {
     layers()?;
     say("layers: hold");
+    crate::generate::check()?;
+    say("docs/cli.md: up to date");
     Ok(())
 }
 
