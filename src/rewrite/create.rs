@@ -7,7 +7,7 @@ use crate::yaml::{Stream, render};
 
 use super::document::{document_value, seal_together};
 use super::plan::{Order, Refusals, plan};
-use super::seal::SealedFile;
+use super::seal::{SealedFile, verify};
 
 /// Seals Secrets into the text of a new file.
 pub fn create(
@@ -27,5 +27,6 @@ pub fn create(
         text.push_str(&render(&document_value(secret, &plan.place, &sealed), "\n"));
     }
     let text = Stream::parse(text).map_err(|error| refuse(error.to_problem()))?;
+    verify(&text, &documents, order).map_err(refuse)?;
     Ok(SealedFile { text: Some(text), documents, warnings: vec![] })
 }

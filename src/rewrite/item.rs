@@ -3,7 +3,7 @@
 use rand_core::CryptoRngCore;
 
 use crate::format::is_data_key;
-use crate::manifest::SealedManifest;
+use crate::manifest::{ObjectKind, SealedManifest, objects};
 use crate::problem::Problem;
 use crate::recipient::Recipient;
 use crate::secret::Plaintext;
@@ -13,6 +13,7 @@ use super::document::seal_together;
 use super::place::{Asked, Place};
 use super::plan::scope_conflict;
 use super::seal::unproved;
+use super::size::check_size;
 use super::spec::item_value;
 
 /// Where a value of an existing document is to go, checked against what the document says.
@@ -40,6 +41,17 @@ pub fn place_of(document: &SealedManifest<'_>, key: &str, asked: Asked<'_>) -> R
     Ok(place)
 }
 
+/// Where a value goes, and for whom.
+#[derive(Clone, Copy)]
+pub struct SetOrder<'a> {
+    /// The place, from [`place_of`].
+    pub place: &'a Place,
+    /// Who is to read it.
+    pub recipients: &'a [&'a Recipient],
+    /// The policy's word that everything is applied server-side.
+    pub server_side: bool,
+}
+
 /// Sets one value: a new DEK, in an envelope of the value's own.
 ///
 /// Guarantees: only the lines of that key change; no envelope is dropped, so that reverting any earlier commit still
@@ -47,23 +59,29 @@ pub fn place_of(document: &SealedManifest<'_>, key: &str, asked: Asked<'_>) -> R
 pub fn set_item(
     stream: &Stream,
     document: &SealedManifest<'_>,
-    place: &Place,
     key: &str,
     value: &Plaintext,
-    recipients: &[&Recipient],
+    order: SetOrder<'_>,
     rng: &mut impl CryptoRngCore,
 ) -> Result<Stream, Problem> {
     if !is_data_key(key) {
         return Err(Problem::error("bad-key", "a data key is 1 to 253 letters, digits, `-`, `_` or `.`").key(key));
     }
     let items = items_node(document)?;
-    let together = seal_together(std::iter::once((key, value)), &document.sealed.secret_type, place, recipients, rng)?;
+    let together =
+        seal_together(std::iter::once((key, value)), &document.sealed.secret_type, order.place, order.recipients, rng)?;
     let mut editor = Editor::new(stream);
     for (key, mut item) in together.items {
         item.envelope = Some(together.envelope.clone());
         editor.set(items, &key, &item_value(&item), At::Sorted).map_err(|error| unproved(&error))?;
     }
-    editor.finish().map_err(|error| unproved(&error))
+    let made = editor.finish().map_err(|error| unproved(&error))?;
+    for object in objects(&made).filter(|object| object.kind == ObjectKind::SealedSecret) {
+        if object.name() == Some(&document.name) && object.namespace() == document.namespace.as_deref() {
+            check_size(object.node, order.server_side)?;
+        }
+    }
+    Ok(made)
 }
 
 /// Removes one value, and nothing else: its envelope stays for the commits that need it.

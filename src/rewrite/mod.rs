@@ -18,7 +18,7 @@ mod size;
 mod spec;
 
 pub use create::create;
-pub use item::{place_of, set_item, unset_item};
+pub use item::{SetOrder, place_of, set_item, unset_item};
 pub use place::{Asked, Place};
 pub use plan::{Action, Anew, DocumentPlan, Order, Refusals, is_for, plan};
 pub use seal::{SealedFile, seal_in_place, seal_over};

@@ -24,6 +24,8 @@ pub struct Order<'a> {
     pub prune: bool,
     /// Whether every value is sealed anew, equal or not.
     pub fresh: bool,
+    /// The policy's word that everything is applied server-side, so that larger objects may be written.
+    pub server_side: bool,
 }
 
 /// What happens to one data key.

@@ -10,6 +10,7 @@ use crate::yaml::{EditError, Editor, Node, Place as At, Stream, Value};
 use super::document::{SealedTogether, document_value, seal_together, spec_value, template_value};
 use super::leak::leaks;
 use super::plan::{Action, DocumentPlan, Order, Refusals, plan};
+use super::size::check_size;
 use super::spec::{envelope_value, item_value};
 
 /// What sealing a file gives.
@@ -38,6 +39,7 @@ pub fn seal_in_place(
         return Err(Refusals { source: taken, existing: vec![] });
     }
     let text = convert(source, secrets, &documents, order, rng).map_err(in_source)?;
+    verify(&text, &documents, order).map_err(in_source)?;
     let warnings = leaks(&text, secrets).map_err(in_source)?;
     Ok(SealedFile { text: Some(text), documents, warnings })
 }
@@ -55,8 +57,45 @@ pub fn seal_over(
 ) -> Result<SealedFile, Refusals> {
     let documents = plan(secrets, sealed, order)?;
     let text = merge(existing, sealed, secrets, &documents, order, rng).map_err(in_existing)?;
-    let warnings = text.as_ref().map_or(Ok(vec![]), |text| leaks(text, secrets)).map_err(in_existing)?;
+    let warnings = match &text {
+        None => vec![],
+        Some(text) => verify(text, &documents, order).and_then(|()| leaks(text, secrets)).map_err(in_existing)?,
+    };
     Ok(SealedFile { text, documents, warnings })
+}
+
+/// Reads what was made as anybody else would: every planned document is there, whole, and no plaintext Secret is.
+pub(crate) fn verify(made: &Stream, documents: &[DocumentPlan], order: &Order<'_>) -> Result<(), Problem> {
+    let broken = |what: &str| {
+        Problem::error("not-verified", format!("what would have been written is not as planned: {what}"))
+            .hint("nothing was written; this is a defect of ageseal, please report it with the shape of the file")
+    };
+    let mut sealed = Vec::new();
+    for object in objects(made) {
+        match object.kind {
+            ObjectKind::Secret => return Err(broken("a plaintext Secret is left").at(object.node.location())),
+            ObjectKind::SealedSecret => {
+                check_size(object.node, order.server_side)?;
+                let manifest = SealedManifest::read(object.node).manifest;
+                sealed.push(manifest.ok_or_else(|| broken("a document does not read back").at(object.node.location()))?);
+            }
+            _ => {}
+        }
+    }
+    for plan in documents {
+        let wanted = plan.items.iter().filter(|(_, action)| **action != Action::Drop).map(|(key, _)| key);
+        let found = sealed.iter().any(|manifest| {
+            manifest.name == plan.place.name
+                && manifest.namespace == plan.place.namespace
+                && manifest.sealed.scope.as_ref() == Some(&plan.place.scope)
+                && manifest.sealed.items.keys().eq(wanted.clone())
+                && manifest.sealed.check().is_ok()
+        });
+        if !found {
+            return Err(broken(&plan.place.name));
+        }
+    }
+    Ok(())
 }
 
 fn in_source(problem: Problem) -> Refusals {
