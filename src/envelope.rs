@@ -219,6 +219,9 @@ pub struct Header {
 pub fn inspect(armored: &str) -> Result<Header, EnvelopeError> {
     let binary = dearmor(armored)?;
     let header = header_text(&binary)?;
+    if header.split(|byte| *byte == b'\n').next() != Some(AGE_VERSION_LINE) {
+        return Err(EnvelopeError::Header);
+    }
     let stanzas = header
         .split(|byte| *byte == b'\n')
         .filter_map(|line| line.strip_prefix(b"-> "))
@@ -226,6 +229,11 @@ pub fn inspect(armored: &str) -> Result<Header, EnvelopeError> {
         .filter(|tag| !tag.ends_with("-grease"))
         .collect();
     Ok(Header { stanzas })
+}
+
+/// Checks the caps of an envelope by counting, before any parser of age may run.
+pub(crate) fn check_caps(armored: &str) -> Result<(), EnvelopeError> {
+    header_text(&dearmor(armored)?).map(|_| ())
 }
 
 /// Takes the armor off, after counting its bytes.
@@ -248,9 +256,6 @@ fn header_text(binary: &[u8]) -> Result<&[u8], EnvelopeError> {
     let mut end = 0;
     let mut stanzas = 0;
     for (number, line) in binary.split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if number == 0 && line.strip_suffix(b"\n") != Some(AGE_VERSION_LINE) {
-            return Err(EnvelopeError::Header);
-        }
         if number >= MAX_HEADER_LINES {
             return Err(EnvelopeError::TooManyLines);
         }

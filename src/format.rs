@@ -57,8 +57,8 @@ pub enum FormatError {
     /// The part after the second dot is not canonical base64.
     #[error("the sealed bytes are padded standard base64, in canonical form")]
     Base64,
-    /// Too short to hold what every value holds, or not a padded length.
-    #[error("the sealed bytes have a length that no value has")]
+    /// Too short to hold what every value holds.
+    #[error("the sealed bytes are shorter than any value's")]
     Length,
     /// More text than an item may have.
     #[error("longer than {MAX_ITEM_TEXT} bytes")]
@@ -142,7 +142,8 @@ impl FromStr for SealedValue {
         let (salt, rest) = blob.split_first_chunk::<SALT>().ok_or(FormatError::Length)?;
         let (commitment, ciphertext) = rest.split_first_chunk::<COMMITMENT>().ok_or(FormatError::Length)?;
         let padded = ciphertext.len().checked_sub(TAG).ok_or(FormatError::Length)?;
-        if padded < PAD_FLOOR || padme(padded) != padded {
+        // Whether it is a length that padding gives is for opening to say, where nothing else is told either.
+        if padded < PAD_FLOOR {
             return Err(FormatError::Length);
         }
         Ok(Self { kid, salt: *salt, commitment: *commitment, ciphertext: ciphertext.to_vec() })
@@ -320,7 +321,6 @@ mod tests {
             (text.replace("Aw==", "Ax=="), FormatError::Base64),
             (format!("ags1.0707070707070707.{}", BASE64_STANDARD.encode([0; 55])), FormatError::Length),
             (format!("ags1.0707070707070707.{}", BASE64_STANDARD.encode([0; 135])), FormatError::Length),
-            (format!("ags1.0707070707070707.{}", BASE64_STANDARD.encode([0; 137])), FormatError::Length),
             ("ags1.0707070707070707".to_owned(), FormatError::Kid),
             ("x".repeat(MAX_ITEM_TEXT + 1), FormatError::TooLong),
         ];

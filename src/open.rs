@@ -14,7 +14,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::envelope::{EnvelopeError, MAX_UNWRAPS, OpenedDek, UnwrapError, inspect, unwrap};
+use crate::envelope::{EnvelopeError, MAX_UNWRAPS, OpenedDek, UnwrapError, check_caps, unwrap};
 use crate::format::{
     AgeFile, Envelope, Item, Kid, MAX_ENVELOPES, MAX_ITEMS, MAX_RECIPIENTS, Sealed, is_data_key, is_secret_type,
 };
@@ -111,6 +111,9 @@ pub enum Malformed {
     /// A data key that no Secret has.
     #[error("a data key is 1 to 253 letters, digits, `-`, `_` or `.`")]
     DataKey,
+    /// A document as it is deployed, without a scope of its own: only an overlay's patch leaves it to its items.
+    #[error("the document has no scope")]
+    NoDocumentScope,
     /// An item without a scope in a document without one.
     #[error("data key {key}: neither the item nor the document has a scope")]
     NoScope {
@@ -182,7 +185,7 @@ fn check_file(file: &AgeFile) -> Result<(), Malformed> {
     if !(1..=MAX_RECIPIENTS).contains(&file.recipients.len()) {
         return Err(Malformed::Recipients(file.recipients.len()));
     }
-    inspect(&file.age).map(|_| ()).map_err(Malformed::Envelope)
+    check_caps(&file.age).map_err(Malformed::Envelope)
 }
 
 /// Opens a document.
@@ -195,6 +198,9 @@ fn check_file(file: &AgeFile) -> Result<(), Malformed> {
 pub fn open(sealed: &Sealed, live: Option<Live<'_>>, ring: &KeyRing) -> Result<Opened, OpenError> {
     sealed.check()?;
     if let Some(live) = live {
+        if sealed.scope.is_none() {
+            return Err(Malformed::NoDocumentScope.into());
+        }
         check_scope(sealed, live)?;
     }
     let mut opener = Opener { sealed, ring, left: Cell::new(MAX_UNWRAPS), deks: BTreeMap::new() };
@@ -213,7 +219,8 @@ fn check_scope(sealed: &Sealed, live: Live<'_>) -> Result<(), OpenError> {
         let Some(scope) = scope else {
             return Err(Malformed::NoScope { key: key.cloned().unwrap_or_default() }.into());
         };
-        if !scope.matches(live.namespace, live.name) {
+        // Nothing stands in no namespace, whatever `*` would match.
+        if live.namespace.is_empty() || live.name.is_empty() || !scope.matches(live.namespace, live.name) {
             return Err(OpenError::ScopeMismatch {
                 key: key.cloned(),
                 sealed_for: scope.clone(),
