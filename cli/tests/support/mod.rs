@@ -8,6 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+/// A recipient of the plugin of [`Scratch::fake_plugin`].
+pub const FAKE_RECIPIENT: &str = "age1fake1qypqx3dw5w3";
+/// The identity for it.
+pub const FAKE_IDENTITY: &str = "AGE-PLUGIN-FAKE-1QYPQXL03ZWV";
+
 /// A folder that is gone after the test: `work` is where commands run, `home` is the user's.
 pub struct Scratch {
     root: tempfile::TempDir,
@@ -27,7 +32,7 @@ pub struct Run {
 impl Scratch {
     pub fn new() -> Self {
         let root = tempfile::Builder::new().prefix("ageseal-test-").tempdir().unwrap();
-        for folder in ["work", "home", "config", "tmp"] {
+        for folder in ["work", "home", "config", "tmp", "bin"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
         Self { root, env: Vec::new() }
@@ -60,6 +65,22 @@ impl Scratch {
     /// `TMPDIR`.
     pub fn tmp(&self) -> PathBuf {
         self.root.path().join("tmp")
+    }
+
+    /// A folder in PATH.
+    pub fn bin(&self) -> PathBuf {
+        self.root.path().join("bin")
+    }
+
+    /// Installs `age-plugin-fake`, an age plugin that wraps a key in nothing at all, for [`FAKE_RECIPIENT`] and
+    /// [`FAKE_IDENTITY`]. Each run of it adds a line to the file that is given back.
+    #[cfg(unix)]
+    pub fn fake_plugin(&self) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let (plugin, log) = (self.bin().join("age-plugin-fake"), self.bin().join("runs"));
+        fs::write(&plugin, include_str!("age-plugin-fake.sh").replace("@LOG@", log.to_str().unwrap())).unwrap();
+        fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).unwrap();
+        log
     }
 
     /// Writes a file below the folder, and the folders above it.
@@ -108,7 +129,7 @@ impl Scratch {
         command
             .current_dir(self.work())
             .env_clear()
-            .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", program.display()))
+            .env("PATH", format!("{}:{}:/usr/local/bin:/usr/bin:/bin", self.bin().display(), program.display()))
             .env("HOME", self.home())
             .env("XDG_CONFIG_HOME", self.config())
             .env("TMPDIR", self.tmp())
