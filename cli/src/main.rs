@@ -8,10 +8,15 @@ mod clock;
 mod commands;
 mod error;
 mod files;
+mod git;
 mod hardening;
 mod keys;
 mod progress;
 mod prompt;
+mod readers;
+mod repository;
+mod scopes;
+mod sealed;
 mod ui;
 
 use std::process::ExitCode;

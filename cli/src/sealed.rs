@@ -22,8 +22,7 @@ impl SealedFile {
     /// Reads and parses a file.
     pub fn read(path: &Path) -> Result<Self, CliError> {
         let bytes = files::read(path, Want::DOCUMENT)?;
-        let stream =
-            Stream::from_bytes(bytes.clone()).map_err(|error| CliError::problem(path, &error.to_problem()))?;
+        let stream = Stream::from_bytes(bytes.clone()).map_err(|error| CliError::problem(path, &error.to_problem()))?;
         Ok(Self { path: path.to_owned(), bytes, stream })
     }
 

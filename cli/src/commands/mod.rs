@@ -3,6 +3,9 @@
 mod completions;
 mod keygen;
 mod man;
+mod seal;
+mod set;
+mod unset;
 
 use clap::Subcommand;
 
@@ -14,6 +17,9 @@ use crate::ui::Ui;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Keygen(keygen::Args),
+    Seal(seal::Args),
+    Set(set::Args),
+    Unset(unset::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -22,6 +28,9 @@ pub enum Command {
 pub fn run(ui: &Ui, cli: Cli) -> Outcome {
     match cli.command {
         Some(Command::Keygen(args)) => keygen::run(ui, &args),
+        Some(Command::Seal(args)) => seal::run(ui, &args),
+        Some(Command::Set(args)) => set::run(ui, &args),
+        Some(Command::Unset(args)) => unset::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
         None => overview(ui),

@@ -24,6 +24,9 @@ use crate::ui::{Row, Ui};
 /// From this many files on, threads are worth their start.
 const PARALLEL: usize = 8;
 
+/// A file that a walk found may be empty: it holds no Secret then.
+const WALKED: Want = Want { empty: true, ..Want::DOCUMENT };
+
 /// Encrypt Secret manifests so that they can be committed
 ///
 /// db.secret.yaml and db.yaml become db.sealed.yaml beside them; a folder is walked. No private key is needed. With an
@@ -95,11 +98,10 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let scope = args.scope.parse()?;
     let walk = files::walk(&args.paths)?;
     let targets = targets(args, &walk.files)?;
-    let start = args.paths.iter().find(|path| !files::is_stdin(path)).or(args.output.as_ref());
-    let readers = Readers::load(ui, &args.readers, start.map_or(Path::new("."), PathBuf::as_path))?;
+    let readers = Readers::new(ui, &args.readers);
     let keys = if args.fresh { identities::Keys::default() } else { load_keys(ui, args, &targets)? };
 
-    let progress = Progress::new(ui, "sealing", targets.len() as u64);
+    let progress = Progress::new(ui, "sealing", targets.len());
     let work = |(source, target): &(PathBuf, Target)| {
         let job = Job { args, source, target, scope: scope.as_ref(), readers: &readers, ring: &keys.ring };
         let done = job.run();
@@ -200,7 +202,7 @@ struct Job<'a> {
     source: &'a Path,
     target: &'a Target,
     scope: Option<&'a Scope>,
-    readers: &'a Readers,
+    readers: &'a Readers<'a>,
     ring: &'a KeyRing,
 }
 
@@ -208,7 +210,7 @@ impl Job<'_> {
     fn run(&self) -> Result<Option<Done>, Vec<CliError>> {
         let one = |error: CliError| vec![error];
         let walked = !self.args.paths.iter().any(|path| same(path, self.source));
-        let source_bytes = files::read(self.source, if walked { Want::WALKED } else { Want::DOCUMENT }).map_err(one)?;
+        let source_bytes = files::read(self.source, if walked { WALKED } else { Want::DOCUMENT }).map_err(one)?;
         if walked && !could_hold_secret(&source_bytes) {
             return Ok(None);
         }
@@ -223,23 +225,24 @@ impl Job<'_> {
             Target::File(path) => Some(path.as_path()),
             Target::Stdout => self.args.as_path.as_deref().or(Some(self.source).filter(|path| !files::is_stdin(path))),
         };
-        if walked && policy_path.is_some_and(|_| self.readers.allowed(self.source)) {
+        if walked && self.readers.allows_plaintext(self.source) {
             return Ok(None);
         }
-        let readers = self.readers.for_path(policy_path)?;
-        let recipients: Vec<_> = readers.set.recipients().collect();
+        let readers = self.readers.for_path(policy_path).map_err(list)?;
+        let set = readers.set().map_err(list)?;
+        let recipients: Vec<_> = set.recipients().collect();
         let order = Order {
             recipients: &recipients,
             asked: Asked { namespace: self.args.namespace.as_deref(), scope: self.scope },
             ring: self.ring,
             prune: self.args.prune,
             fresh: self.args.fresh,
-            server_side: readers.server_side,
+            server_side: readers.server_side(),
         };
         let (sealed, before) = self.seal(&source, &secrets, &order, before)?;
         self.check_scopes(&readers, &sealed.documents, &secrets)?;
         warnings.extend(sealed.warnings.iter().map(|problem| CliError::problem(self.source, problem)));
-        let rows = rows(self, &readers, &sealed, &secrets);
+        let rows = rows(self, &set.names().join(", "), &sealed, &secrets);
         let bytes = sealed.text.map(|text| text.text().as_bytes().to_vec());
         let source = self.source.to_owned();
         Ok(Some(Done { source, target: self.target.clone(), before, bytes, rows, warnings }))
@@ -333,17 +336,21 @@ impl Job<'_> {
     /// What may be sealed for these recipients is the policy's word, whatever was typed.
     fn check_scopes(
         &self,
-        readers: &For<'_>,
+        readers: &For,
         documents: &[DocumentPlan],
         secrets: &[SecretManifest<'_>],
     ) -> Result<(), Vec<CliError>> {
         let beyond = documents.iter().zip(secrets).filter_map(|(plan, secret)| {
-            let problem = readers.check_scope(&plan.place.scope).err()?;
-            Some(CliError::problem(self.source, &problem.at(secret.node.location())))
+            let error = readers.check_scope(&plan.place.scope).err()?;
+            Some(error.at(self.source, secret.node.location(), None))
         });
         let errors: Vec<_> = beyond.collect();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
+}
+
+fn list(errors: Errors) -> Vec<CliError> {
+    errors.into_iter().collect()
 }
 
 fn same(named: &Path, found: &Path) -> bool {
@@ -370,13 +377,12 @@ fn read_sealed<'a>(path: &Path, stream: &'a Stream) -> Result<Vec<SealedManifest
     if errors.is_empty() { Ok(sealed) } else { Err(errors) }
 }
 
-fn rows(job: &Job<'_>, readers: &For<'_>, sealed: &SealedFile, secrets: &[SecretManifest<'_>]) -> Vec<Row> {
+fn rows(job: &Job<'_>, names: &str, sealed: &SealedFile, secrets: &[SecretManifest<'_>]) -> Vec<Row> {
     let shown = match job.target {
         Target::Source => job.source.display().to_string(),
         Target::File(path) => path.display().to_string(),
         Target::Stdout => "<stdout>".to_owned(),
     };
-    let names = readers.set.names().join(", ");
     let row = |(plan, secret): (&DocumentPlan, &SecretManifest<'_>)| {
         let verb = if sealed.text.is_none() {
             "same"
@@ -397,7 +403,7 @@ fn rows(job: &Job<'_>, readers: &For<'_>, sealed: &SealedFile, secrets: &[Secret
             row = row.detail("anew", why(anew), None);
         }
         if sealed.text.is_some() {
-            row = row.detail("opens as", plan.place.scope.to_string(), Some(from)).detail("read by", &*names, None);
+            row = row.detail("opens as", plan.place.scope.to_string(), Some(from)).detail("read by", names, None);
         }
         row
     };
@@ -429,7 +435,7 @@ fn why(anew: Anew) -> &'static str {
 }
 
 /// Writes everything, then says what was done and what git knows of the plaintext.
-fn finish(ui: &Ui, args: &Args, readers: &Readers, done: Vec<Done>) -> Outcome {
+fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, done: Vec<Done>) -> Outcome {
     for warning in done.iter().flat_map(|one| &one.warnings) {
         ui.warn(warning);
     }
@@ -458,11 +464,14 @@ fn finish(ui: &Ui, args: &Args, readers: &Readers, done: Vec<Done>) -> Outcome {
 }
 
 /// A plaintext that git holds is known to whoever can read the repository, sealed file or not.
-fn warn_of_git(ui: &Ui, args: &Args, readers: &Readers, sources: &[PathBuf]) {
-    let Some(top) = readers.top() else { return };
-    let inside: Vec<(PathBuf, PathBuf)> =
-        sources.iter().filter_map(|source| Some((readers.relative(source)?, source.clone()))).collect();
-    let known = git::known(top, &inside.iter().map(|(relative, _)| relative.clone()).collect::<Vec<_>>());
+fn warn_of_git(ui: &Ui, args: &Args, readers: &Readers<'_>, sources: &[PathBuf]) {
+    let located = sources.iter().filter(|source| !files::is_stdin(source));
+    let located: Vec<_> = located.filter_map(|source| Some((readers.locate(source).ok()?, source.clone()))).collect();
+    let Some((first, _)) = located.first() else { return };
+    let top = first.repository.top().to_owned();
+    let inside = located.into_iter().filter(|(located, _)| located.repository.top() == top);
+    let inside: Vec<_> = inside.map(|(located, source)| (PathBuf::from(located.path), source)).collect();
+    let known = git::known(&top, &inside.iter().map(|(relative, _)| relative.clone()).collect::<Vec<_>>());
     let mut tracked = CliError::finding("git tracks this plaintext");
     let mut history = CliError::finding("git's history holds this plaintext");
     for (relative, source) in &inside {

@@ -90,20 +90,20 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let scope = args.scope.parse()?;
     let file = SealedFile::read(&args.file)?;
     let document = file.document(&args.doc)?;
-    let readers = Readers::load(ui, &args.readers, &args.file)?;
-    let readers = readers.for_path(Some(&args.file)).map_err(many)?;
+    let readers = Readers::new(ui, &args.readers).for_path(Some(&args.file))?;
+    let set = readers.set()?;
     let said = |problem: ageseal::problem::Problem| CliError::problem(&args.file, &problem);
     let asked = Asked { namespace: None, scope: scope.as_ref() };
     let place = rewrite::place_of(&document, &args.key, asked).map_err(said)?;
-    readers.check_scope(&place.scope).map_err(|problem| said(problem.at(document.node.location())))?;
+    readers.check_scope(&place.scope).map_err(|error| error.at(&args.file, document.node.location(), None))?;
 
     let value = value(ui, args)?;
     if value.len() > MAX_SECRET_SIZE {
         let size = format!("the value is {} bytes, and a Secret holds {MAX_SECRET_SIZE} in all", value.len());
         return Err(CliError::input(size).path(&args.file).hint("keep large files elsewhere").into());
     }
-    let recipients: Vec<_> = readers.set.recipients().collect();
-    let order = rewrite::SetOrder { place: &place, recipients: &recipients, server_side: readers.server_side };
+    let recipients: Vec<_> = set.recipients().collect();
+    let order = rewrite::SetOrder { place: &place, recipients: &recipients, server_side: readers.server_side() };
     let text = rewrite::set_item(&file.stream, &document, &args.key, &value, order, &mut OsRng).map_err(said)?;
     let new = !document.sealed.items.contains_key(&args.key);
     let immutable = document.immutable == Some(true);
@@ -120,13 +120,9 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let shown = args.file.display().to_string();
     let row = Row::new(if new { "added" } else { "set" }, &[&shown, &args.key])
         .detail("opens as", place.scope.to_string(), None)
-        .detail("read by", readers.set.names().join(", "), None);
+        .detail("read by", set.names().join(", "), None);
     ui.results(&[row]);
     Ok(Exit::Ok)
-}
-
-fn many(errors: Vec<CliError>) -> crate::error::Errors {
-    crate::error::Errors::from_list(errors)
 }
 
 fn value(ui: &Ui, args: &Args) -> Result<Plaintext, CliError> {
