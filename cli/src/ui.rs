@@ -67,6 +67,13 @@ pub struct Ui {
     pending: Arc<Mutex<Pending>>,
 }
 
+impl std::fmt::Debug for Ui {
+    /// Shows nothing of what was gathered: it may be a plaintext.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ui").field("quiet", &self.quiet).finish_non_exhaustive()
+    }
+}
+
 impl Ui {
     /// Looks once at the terminal and at `NO_COLOR`.
     pub fn new(quiet: bool, color: Color) -> Self {
