@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use zeroize::Zeroize;
+
 use super::fields::{Fields, is_bare_null, resolve};
 use super::names;
 use crate::problem::Problem;
@@ -92,13 +94,6 @@ pub(super) fn read(object: Node<'_>, fields: &mut Fields) -> Metadata {
     });
     metadata.labels = fields.labels(get("labels"), "metadata.labels");
     metadata.annotations = fields.annotations(get("annotations"), "metadata.annotations");
-    if let Some(node) = get("finalizers").filter(|node| !is_bare_null(*node) && node.items().next().is_some()) {
-        fields.say(
-            Problem::error("finalizers", "a Secret that is made from a sealed document cannot carry finalizers")
-                .at(node.location())
-                .hint("remove metadata.finalizers"),
-        );
-    }
     for (name, key, value) in &entries {
         // `creationTimestamp: null` is what kubectl writes into every object that it makes.
         if SERVER_FIELDS.contains(name) && !is_bare_null(*value) {
@@ -140,12 +135,22 @@ fn missing_name(object: Node<'_>) -> Problem {
     Problem::error("missing-name", "there is no metadata.name").at(object.location())
 }
 
-/// Takes `last-applied-configuration` out and says so: it holds every value of the Secret in plaintext.
-pub(super) fn drop_last_applied(object: Node<'_>, metadata: &mut Metadata, fields: &mut Fields) {
-    use zeroize::Zeroize;
+/// Judges what a plaintext Secret must not bring along: finalizers, which no template can carry, and
+/// `last-applied-configuration`, which holds every value in plaintext and is taken out.
+pub(super) fn of_secret(object: Node<'_>, metadata: &mut Metadata, fields: &mut Fields) {
+    let node = object.get("metadata").map(resolve);
+    if let Some(list) =
+        node.and_then(|node| node.get("finalizers")).filter(|list| resolve(*list).items().next().is_some())
+    {
+        fields.say(
+            Problem::error("finalizers", "a Secret that is made from a sealed document cannot carry finalizers")
+                .at(list.location())
+                .hint("remove metadata.finalizers"),
+        );
+    }
     let Some(mut copy) = metadata.annotations.remove(LAST_APPLIED) else { return };
     copy.zeroize();
-    let annotations = object.get("metadata").map(resolve).and_then(|node| node.get("annotations")).map(resolve);
+    let annotations = node.and_then(|node| node.get("annotations")).map(resolve);
     let at = annotations.and_then(|node| node.entry(LAST_APPLIED)).map_or(object.location(), |(key, _)| key.location());
     fields.say(
         Problem::warning(

@@ -3,6 +3,8 @@
 //! Source: `k8s.io/apimachinery/pkg/util/validation` (`IsConfigMapKey`, `IsDNS1123Subdomain`, `IsDNS1123Label`,
 //! `IsQualifiedName`, `IsValidLabelValue`). Lengths are in bytes.
 
+use crate::format;
+
 /// The longest data key, object name or Secret type.
 pub const MAX_NAME: usize = 253;
 /// The longest namespace, and the longest part of a label key after the slash.
@@ -62,7 +64,7 @@ pub fn namespace_fault(name: &str) -> Option<&'static str> {
 /// Says what is wrong with the name of a Secret type, or nothing.
 ///
 /// The API server takes any text here. ageseal authenticates the type, so it takes the ones that are in use: 1 to 253
-/// of `A-Z a-z 0-9 - . _ /`, beginning and ending with a letter or digit.
+/// of `A-Z a-z 0-9 - . _ /`, as [`format::is_secret_type`] says.
 pub fn secret_type_fault(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("is empty");
@@ -70,11 +72,8 @@ pub fn secret_type_fault(name: &str) -> Option<&'static str> {
     if name.len() > MAX_NAME {
         return Some("is longer than 253 bytes");
     }
-    let bytes = name.as_bytes();
-    let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
-    let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'/');
-    if !(edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(inner)) {
-        return Some("holds a character other than A-Z a-z 0-9 - . _ / or ends in one of the last four");
+    if !format::is_secret_type(name) {
+        return Some("holds a character other than A-Z a-z 0-9 - . _ /");
     }
     None
 }
@@ -154,6 +153,7 @@ mod tests {
         }
         for bad in ["", ".", "..", "..data", "a/b", "a b", "ä", "a\n", "a:b", &"k".repeat(254)] {
             assert!(data_key_fault(bad).is_some(), "{bad}");
+            assert!(!format::is_data_key(bad), "{bad}");
         }
         assert_eq!(data_key_fault("a/b"), Some("holds a slash"));
     }
@@ -183,7 +183,7 @@ mod tests {
         for good in ["Opaque", "kubernetes.io/tls", "helm.sh/release.v1", "a", "x/y/z", &"t".repeat(253)] {
             assert_eq!(secret_type_fault(good), None, "{good}");
         }
-        for bad in ["", "a b", "/a", "a/", "ä", "a\u{0}b", "a:b", &"t".repeat(254), &"t".repeat(70_000)] {
+        for bad in ["", "a b", "ä", "a\u{0}b", "a:b", &"t".repeat(254), &"t".repeat(70_000)] {
             assert!(secret_type_fault(bad).is_some(), "{bad:.20}");
         }
     }

@@ -407,3 +407,231 @@ fn strict_entries<'a>(node: Node<'a>, what: &str, fields: &mut Fields) -> Vec<(&
 fn not_a_mapping(node: Node<'_>, what: &str) -> Problem {
     if node.anchor().is_some() { not_a_string(node, what) } else { wrong_kind(node, what, "mapping") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::kinds::testing::shown;
+    use super::*;
+    use crate::yaml::Stream;
+
+    const VALUE: &str = "ags1.35eee4bfa05d6bdb.gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXXCVvXBa6bL9jj72mxzl3Qk0TBHvLA1LTvnksVCOIT09+Vb0iYC+Ni0kd9GuPXRhsI/JhsY6B2NU8TSlro/WcxkE8wquQWkZVFeqfEJNpTc3mN9Mo141s+w7AZN8lOkru61fYGjJhm5ym2rGKoTj4oA==";
+    const FILE: &str = "recipients: [r7d793037a0760186, rf4405db29a7ad1de]\n      age: |\n        -----BEGIN AGE ENCRYPTED FILE-----\n        eA==\n        -----END AGE ENCRYPTED FILE-----\n";
+    const SCOPE: &str = "  scope:\n  - 'prod/db'\n";
+
+    fn document(spec: &str) -> String {
+        format!(
+            "apiVersion: ageseal.dev/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: db\n  namespace: prod\nspec:\n{spec}"
+        )
+    }
+
+    fn whole() -> String {
+        document(&format!(
+            "{SCOPE}  type: Opaque\n  immutable: false\n  mode: Merge\n  encryptedData:\n    password:\n      value: {VALUE}\n  envelopes:\n    k35eee4bfa05d6bdb:\n      {FILE}      also:\n      - {}  template:\n    metadata:\n      labels: {{app: shop}}\n      annotations: {{note: x}}\n",
+            FILE.replace("\n      ", "\n        ")
+        ))
+    }
+
+    fn with<T>(text: &str, look: impl FnOnce(Reading<SealedManifest<'_>>) -> T) -> T {
+        let stream = Stream::parse(text.to_owned()).unwrap();
+        let root = stream.documents().next().unwrap().root().unwrap();
+        look(SealedManifest::read(root))
+    }
+
+    fn codes(text: &str) -> Vec<String> {
+        with(text, |reading| {
+            assert_eq!(reading.manifest.is_none(), reading.problems.iter().any(Problem::is_error));
+            shown(&reading.problems)
+        })
+    }
+
+    /// The problems of the whole document with one text in it replaced.
+    fn edited(from: &str, to: &str) -> Vec<String> {
+        let text = whole();
+        assert!(text.contains(from), "{from}");
+        codes(&text.replacen(from, to, 1))
+    }
+
+    #[test]
+    fn a_whole_document_is_read() {
+        with(&whole(), |reading| {
+            assert_eq!(reading.problems, []);
+            let manifest = reading.manifest.unwrap();
+            assert_eq!((manifest.name.as_str(), manifest.namespace.as_deref()), ("db", Some("prod")));
+            assert_eq!(manifest.sealed.secret_type, "Opaque");
+            assert_eq!(manifest.sealed.scope.as_ref().map(Scope::to_string).as_deref(), Some("prod/db"));
+            assert_eq!(manifest.sealed.items["password"].value.to_string(), VALUE);
+            let kid = manifest.sealed.items["password"].value.kid;
+            let envelope = &manifest.sealed.envelopes[&kid];
+            assert_eq!((envelope.file.recipients.len(), envelope.also.len()), (2, 1));
+            assert!(envelope.file.age.starts_with("-----BEGIN AGE") && envelope.file.age.ends_with("-----\n"));
+            assert_eq!(manifest.immutable, Some(false));
+            assert_eq!(manifest.labels["app"], "shop");
+            assert_eq!(manifest.annotations["note"], "x");
+            assert_eq!(manifest.controller.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["mode"]);
+            assert!(!manifest.is_patch() && manifest.without_envelope().is_empty());
+            assert!(manifest.item_node("password").is_some() && manifest.envelope_node(kid).is_some());
+            assert!(manifest.item_node("other").is_none());
+        });
+    }
+
+    #[test]
+    fn json_reads_the_same() {
+        let text = format!(
+            r#"{{"apiVersion":"ageseal.dev/v1alpha1","kind":"SealedSecret","metadata":{{"name":"db","namespace":"prod","uid":"x","resourceVersion":"1","finalizers":["ageseal.dev/merge"]}},"spec":{{"scope":["prod/db"],"encryptedData":{{"password":{{"value":"{VALUE}","envelope":{{"recipients":["r7d793037a0760186"],"age":"-----BEGIN\n"}}}}}}}},"status":{{"observedGeneration":-1}}}}"#
+        );
+        assert_eq!(codes(&text), ["server-field", "server-field"]);
+    }
+
+    #[test]
+    fn each_field_edited_by_hand_is_an_error_of_its_own() {
+        for (from, to, expected) in [
+            ("v1alpha1", "v1beta1", "!wrong-version"),
+            ("kind: SealedSecret", "kind: Secret", "!wrong-version"),
+            ("name: db", "name: DB", "!bad-name"),
+            ("  name: db\n", "", "!missing-name"),
+            ("namespace: prod", "namespace: a.b", "!bad-namespace"),
+            ("  - 'prod/db'", "  - 'prod'", "!bad-scope"),
+            ("  - 'prod/db'", "  - 5", "!not-a-string"),
+            ("  - 'prod/db'", "  - 'prod/db'\n  - 'prod/a'", "!bad-scope"),
+            ("  - 'prod/db'", "  - 'prod/db'\n  - 'prod/db'", "!bad-scope"),
+            ("scope:\n  - 'prod/db'", "scope: []", "!bad-scope"),
+            ("scope:\n  - 'prod/db'", "scope: prod/db", "!wrong-kind"),
+            ("scope:\n  - 'prod/db'", "scope:", "!wrong-kind"),
+            ("type: Opaque", "type: a b", "!bad-type"),
+            ("type: Opaque", "type: true", "!not-a-string"),
+            ("type: Opaque", "type:", "!not-a-string"),
+            ("type: Opaque", "tpye: Opaque", "!unknown-field"),
+            ("immutable: false", "immutable: 'false'", "!not-a-bool"),
+            ("immutable: false", "immutable:", "!wrong-kind"),
+            ("    password:\n", "    pass/word:\n", "!bad-key pass/word"),
+            ("    password:\n", "    5:\n", "!not-a-string"),
+            ("value: ags1", "value: ags2", "!bad-value password"),
+            ("value: ags1.35eee4bfa05d6bdb", "value: ags1.35EEE4bfa05d6bdb", "!bad-value password"),
+            ("oA==", "oA", "!bad-value password"),
+            ("      value: ags1", "      other: 1\n      value: ags1", "!unknown-field password"),
+            ("      value: ags1", "      scope: ['*']\n      value: ags1", "!bad-scope password"),
+            ("      value: ags1", "      envelope: x\n      value: ags1", "!wrong-kind password"),
+            ("k35eee4bfa05d6bdb", "35eee4bfa05d6bdb", "!bad-kid"),
+            ("k35eee4bfa05d6bdb", "1234567890123456", "!not-a-string"),
+            ("k35eee4bfa05d6bdb", "'1234567890123456'", "!bad-kid"),
+            ("k35eee4bfa05d6bdb", "k35EEE4bfa05d6bdb", "!bad-kid"),
+            ("rf4405db29a7ad1de", "f4405db29a7ad1de", "!bad-recipient-id"),
+            ("rf4405db29a7ad1de", "1234567890123456", "!not-a-string"),
+            ("[r7d793037a0760186, rf4405db29a7ad1de]", "[]", "!recipient-count"),
+            ("[r7d793037a0760186, rf4405db29a7ad1de]", "r7d793037a0760186", "!wrong-kind"),
+            ("recipients:", "recipient:", "!unknown-field"),
+            ("template:\n    metadata:\n", "template:\n    spec: {}\n    metadata:\n", "!unknown-field"),
+            ("labels: {app: shop}", "labels: {app: 5}", "!not-a-string"),
+            ("labels: {app: shop}", "labels: {ageseal.dev/paused: x}", "!reserved-name"),
+            ("labels: {app: shop}", "name: x", "!unknown-field"),
+            ("labels: {app: shop}", "<<: {labels: {}}", "!merge-key"),
+            ("labels: {app: shop}", "labels: !x {app: shop}", "!tag"),
+        ] {
+            let found = edited(from, to);
+            assert!(found.iter().any(|code| code == expected), "{from} -> {to}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_names_the_near_one() {
+        let text = whole().replacen("  type: Opaque", "  encrypteddata: {}", 1);
+        let hint = with(&text, |reading| reading.problems[0].hint.clone());
+        assert_eq!(hint.as_deref(), Some("write encryptedData if that is meant"));
+    }
+
+    #[test]
+    fn an_alias_in_what_is_sealed_is_an_error() {
+        let text = whole().replacen("value: ags1", "value: &v ags1", 1).replacen("    note: x", "note: x", 1);
+        let text = text.replacen("  envelopes:", "    other:\n      value: *v\n  envelopes:", 1);
+        assert_eq!(codes(&text), ["!alias other"]);
+    }
+
+    #[test]
+    fn a_patch_has_no_scope_and_its_items_do() {
+        let item = |scope: &str| document(&format!("  encryptedData:\n    password:\n      value: {VALUE}\n{scope}"));
+        assert_eq!(codes(&item("")), ["!missing-scope password"]);
+        let patch = item("      scope: ['prod/db']\n      envelope: null\n");
+        with(&patch, |reading| {
+            let manifest = reading.manifest.unwrap();
+            assert!(manifest.is_patch());
+            assert_eq!(manifest.without_envelope(), ["password"]);
+            assert!(manifest.sealed.items["password"].scope.is_some());
+        });
+        assert_eq!(codes(&document("  template: {metadata: {labels: {a: b}}}\n")), Vec::<String>::new());
+        // A scope that is there and wrong does not make a patch of a document.
+        let wrong = item("      scope: ['prod/db']\n").replace("spec:\n", "spec:\n  scope: ['*']\n");
+        assert_eq!(codes(&wrong), ["!bad-scope"]);
+    }
+
+    #[test]
+    fn an_item_has_its_own_envelope() {
+        let own = document(&format!(
+            "{SCOPE}  encryptedData:\n    password:\n      value: {VALUE}\n      envelope:\n        {}",
+            FILE.replace("\n      ", "\n        ")
+        ));
+        with(&own, |reading| {
+            let manifest = reading.manifest.unwrap();
+            assert!(manifest.without_envelope().is_empty());
+            assert_eq!(manifest.sealed.items["password"].envelope.as_ref().unwrap().file.recipients.len(), 2);
+        });
+        let incomplete = own.replacen("age: |", "agee: |", 1);
+        assert_eq!(codes(&incomplete), ["!missing-field password", "!unknown-field password"]);
+    }
+
+    #[test]
+    fn zero_values_are_an_error_but_for_the_service_account_token() {
+        let empty = |kind: &str| codes(&document(&format!("{SCOPE}  type: {kind}\n")));
+        assert_eq!(empty("Opaque"), ["!no-data"]);
+        assert_eq!(empty("kubernetes.io/service-account-token"), Vec::<String>::new());
+        assert_eq!(codes(&document(&format!("{SCOPE}  encryptedData: {{}}\n"))), ["!no-data"]);
+        assert_eq!(codes(&document(&format!("{SCOPE}  encryptedData:\n"))), ["!wrong-kind", "!no-data"]);
+    }
+
+    #[test]
+    fn no_spec_is_an_error() {
+        let head = "apiVersion: ageseal.dev/v1alpha1\nkind: SealedSecret\nmetadata: {name: a}\n";
+        assert_eq!(codes(head), ["!missing-field"]);
+        assert_eq!(codes(&format!("{head}spec:\n")), ["!missing-field"]);
+        assert_eq!(codes(&format!("{head}spec: []\n")), ["!wrong-kind"]);
+        assert_eq!(codes(&format!("{head}Spec: {{}}\n")), ["!missing-field", "!unknown-field"]);
+    }
+
+    #[test]
+    fn caps_are_counted() {
+        let patterns = |count: usize| {
+            let list: String = (0..count).map(|i| format!("  - 'prod/db-{i:02}'\n")).collect();
+            edited("  - 'prod/db'\n", &list)
+        };
+        assert_eq!(patterns(32), Vec::<String>::new());
+        assert_eq!(patterns(33), ["!bad-scope"]);
+
+        let recipients = |count: usize| {
+            let list: Vec<_> = (0..count).map(|i| format!("r{i:016}")).collect();
+            edited("r7d793037a0760186, rf4405db29a7ad1de", &list.join(", "))
+        };
+        assert_eq!(recipients(32), Vec::<String>::new());
+        assert_eq!(recipients(33), ["!recipient-count"]);
+
+        // The document has one envelope with one more in `also`.
+        let envelopes = |count: usize| {
+            let list: String =
+                (0..count).map(|i| format!("    k{i:016}: {{recipients: [r0000000000000000], age: x}}\n")).collect();
+            edited("  envelopes:\n", &format!("  envelopes:\n{list}"))
+        };
+        assert_eq!(envelopes(126), Vec::<String>::new());
+        assert_eq!(envelopes(127), ["!too-many"]);
+        assert_eq!(envelopes(200), ["!too-many"]);
+
+        let items = |count: usize| {
+            let list: String = (0..count).map(|i| format!("    i{i}: {{value: {VALUE}}}\n")).collect();
+            edited("  encryptedData:\n", &format!("  encryptedData:\n{list}"))
+        };
+        assert_eq!(items(1023), Vec::<String>::new());
+        assert_eq!(items(1024), ["!too-many"]);
+
+        assert_eq!(edited("eA==", &"x".repeat(96 * 1024)), ["!too-large"]);
+        assert_eq!(edited(VALUE, &format!("ags1.{}", "x".repeat(2 * 1024 * 1024))), ["!too-large password"]);
+        assert_eq!(edited("type: Opaque", &format!("type: {}", "t".repeat(70_000))), ["!bad-type"]);
+        assert_eq!(edited("    password:\n", &format!("    {}:\n", "k".repeat(254))).len(), 1);
+    }
+}

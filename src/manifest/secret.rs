@@ -73,7 +73,7 @@ fn read<'a>(node: Node<'a>, now: i64, fields: &mut Fields) -> Option<SecretManif
 
     identity(node, get("apiVersion"), get("kind"), fields);
     let mut about = metadata::read(node, fields);
-    metadata::drop_last_applied(node, &mut about, fields);
+    metadata::of_secret(node, &mut about, fields);
     let secret_type = secret_type(get("type"), fields);
     let immutable = get("immutable").and_then(|node| fields.boolean(resolve(node), "immutable"));
     let before = fields.problems.len();
