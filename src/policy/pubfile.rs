@@ -149,6 +149,10 @@ impl RecipientsFile {
         if !added.is_empty() && !added.ends_with('\n') {
             added.push_str(newline);
         }
+        if text.lines().next_back().is_some_and(|last| last.trim_start().starts_with('#')) {
+            // Without a blank line a comment on nothing would become one on the new recipient.
+            added.push_str(newline);
+        }
         if let Some(comment) = comment.map(str::trim).filter(|comment| !comment.is_empty()) {
             if comment.chars().any(char::is_control) || marker(comment).is_some() {
                 let message = "the comment is not one line of text, or begins with the word \"superseded\"";
@@ -510,6 +514,7 @@ mod tests {
         let new: Recipient = two.parse().unwrap();
         let add = |text: &str, comment| RecipientsFile::add("prod", text.as_bytes(), &new, comment, &native);
         assert_eq!(add("", None).unwrap(), format!("{two}\n"));
+        assert_eq!(add("# nobody yet", Some("us")).unwrap(), format!("# nobody yet\n\n# us\n{two}\n"));
         assert_eq!(add(&format!("# a\n{one}"), Some("us")).unwrap(), format!("# a\n{one}\n# us\n{two}\n"));
         assert_eq!(add(&format!("\u{feff}{one}\r\n"), Some(" ")).unwrap(), format!("\u{feff}{one}\r\n{two}\r\n"));
         let problems = add(&format!("# superseded, until 2026-11-18\n{two}\n"), None).unwrap_err();
@@ -543,5 +548,33 @@ mod tests {
         assert_eq!(supersede(&marked), marked);
         let moved = supersede(&format!("# superseded, until 2026-01-01\n# eu\n{one}"));
         assert_eq!(moved, format!("# superseded, until 2026-11-18\n# eu\n{one}"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = RecipientsFile::parse("prod", &bytes, &native);
+        }
+
+        #[test]
+        fn removing_undoes_adding(
+            kinds in proptest::collection::vec(0_u8..5, 0..8),
+            newline in "\r?\n",
+            comment in "[a-r]{0,4}",
+        ) {
+            let line = |(at, kind): (usize, &u8)| match kind {
+                0 => newline.clone(),
+                1 => format!("# eu{newline}"),
+                2 => format!("# superseded, until 2026-11-18{newline}{}{newline}", classic(at as u8 + 1)),
+                _ => format!("{}{newline}", classic(at as u8 + 1)),
+            };
+            let text: String = kinds.iter().enumerate().map(line).collect();
+            let new: Recipient = classic(200).parse().unwrap();
+            let added = RecipientsFile::add("prod", text.as_bytes(), &new, Some(&comment), &native).unwrap();
+            proptest::prop_assert!(added.starts_with(&text));
+            let removed = RecipientsFile::remove("prod", added.as_bytes(), new.id(), &native).unwrap();
+            let blank = if kinds.last() == Some(&1) { newline.as_str() } else { "" };
+            proptest::prop_assert_eq!(removed, text + blank);
+        }
     }
 }
