@@ -9,13 +9,11 @@ use walkdir::{DirEntry, WalkDir};
 use super::read::{is_stdin, special};
 use crate::error::{CliError, Errors, io_fact};
 
-/// The files to work on, and what has to be said about the way to them.
+/// The files to work on.
 #[derive(Debug, Default)]
 pub struct Walk {
     /// The files, sorted, each once; `-` comes first if it was named.
     pub files: Vec<PathBuf>,
-    /// What was not followed.
-    pub notes: Vec<CliError>,
 }
 
 /// Lists the files for these paths.

@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 
 use ageseal::recipient::RecipientId;
 
-pub use identities::{Keys, Options};
-
 /// The user's configuration folder: `$XDG_CONFIG_HOME/ageseal`, or `~/.config/ageseal`.
 pub fn config_folder() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
