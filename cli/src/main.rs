@@ -11,6 +11,7 @@ mod files;
 mod git;
 mod hardening;
 mod keys;
+mod opening;
 mod progress;
 mod prompt;
 mod readers;

@@ -11,6 +11,7 @@ mod create;
 mod document;
 mod item;
 mod leak;
+mod opened;
 mod place;
 mod plan;
 mod seal;
@@ -19,6 +20,7 @@ mod spec;
 
 pub use create::create;
 pub use item::{SetOrder, place_of, set_item, unset_item};
+pub use opened::{Shape, secret_value};
 pub use place::{Asked, Place};
 pub use plan::{Action, Anew, DocumentPlan, Order, Refusals, is_for, plan};
 pub use seal::{SealedFile, seal_in_place, seal_over};

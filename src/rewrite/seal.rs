@@ -77,7 +77,8 @@ pub(crate) fn verify(made: &Stream, documents: &[DocumentPlan], order: &Order<'_
             ObjectKind::SealedSecret => {
                 check_size(object.node, order.server_side)?;
                 let manifest = SealedManifest::read(object.node).manifest;
-                sealed.push(manifest.ok_or_else(|| broken("a document does not read back").at(object.node.location()))?);
+                sealed
+                    .push(manifest.ok_or_else(|| broken("a document does not read back").at(object.node.location()))?);
             }
             _ => {}
         }

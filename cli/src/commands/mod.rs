@@ -1,8 +1,10 @@
 //! The commands: one file each, with its `Args`, whose doc comment is the help, and its `run`.
 
 mod completions;
+mod get;
 mod keygen;
 mod man;
+mod open;
 mod seal;
 mod set;
 mod unset;
@@ -18,6 +20,8 @@ use crate::ui::Ui;
 pub enum Command {
     Keygen(keygen::Args),
     Seal(seal::Args),
+    Open(open::Args),
+    Get(get::Args),
     Set(set::Args),
     Unset(unset::Args),
     Completions(completions::Args),
@@ -29,6 +33,8 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
     match cli.command {
         Some(Command::Keygen(args)) => keygen::run(ui, &args),
         Some(Command::Seal(args)) => seal::run(ui, &args),
+        Some(Command::Open(args)) => open::run(ui, &args),
+        Some(Command::Get(args)) => get::run(ui, &args),
         Some(Command::Set(args)) => set::run(ui, &args),
         Some(Command::Unset(args)) => unset::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
