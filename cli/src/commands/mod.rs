@@ -1,6 +1,7 @@
 //! The commands: one file each, with its `Args`, whose doc comment is the help, and its `run`.
 
 mod completions;
+mod create;
 mod get;
 mod keygen;
 mod man;
@@ -20,6 +21,7 @@ use crate::ui::Ui;
 pub enum Command {
     Keygen(keygen::Args),
     Seal(seal::Args),
+    Create(create::Args),
     Open(open::Args),
     Get(get::Args),
     Set(set::Args),
@@ -33,6 +35,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
     match cli.command {
         Some(Command::Keygen(args)) => keygen::run(ui, &args),
         Some(Command::Seal(args)) => seal::run(ui, &args),
+        Some(Command::Create(args)) => create::run(ui, &args),
         Some(Command::Open(args)) => open::run(ui, &args),
         Some(Command::Get(args)) => get::run(ui, &args),
         Some(Command::Set(args)) => set::run(ui, &args),
