@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
-use crate::commands::Command;
-use crate::ui::Color;
+use crate::commands::{self, Command};
+use crate::error::Exit;
+use crate::ui::{Color, Ui};
 
 /// Encrypt Kubernetes Secrets so that they can live in git
 #[derive(Debug, Parser)]
@@ -44,10 +46,27 @@ pub fn definition(program: Option<&OsString>) -> clap::Command {
     }
 }
 
+/// Does what the arguments of the process say, and gives its exit code.
+pub fn run() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().collect();
+    match parse(&args) {
+        Ok(cli) => {
+            let ui = Ui::new(cli.global.quiet, cli.global.color);
+            let outcome = commands::run(&ui, cli);
+            ui.finish(outcome)
+        }
+        Err(answer) => {
+            let ui = Ui::new(false, Color::Auto);
+            ui.help(&answer);
+            ui.finish(Ok(if answer.use_stderr() { Exit::Usage } else { Exit::Ok }))
+        }
+    }
+}
+
 /// Reads the arguments, the first of which is the program's own name.
 ///
 /// Errors: clap's, which is also how it answers `--help` and `--version`.
-pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let mut definition = definition(args.first());
     let matches = definition.try_get_matches_from_mut(args)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))

@@ -24,19 +24,5 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     hardening::no_core_files();
-    let args: Vec<_> = std::env::args_os().collect();
-    let (ui, outcome) = match cli::parse(&args) {
-        Ok(cli) => {
-            let ui = ui::Ui::new(cli.global.quiet, cli.global.color);
-            let outcome = commands::run(&ui, cli);
-            (ui, outcome)
-        }
-        Err(usage) => {
-            let ui = ui::Ui::new(false, ui::Color::Auto);
-            ui.help(&usage);
-            let outcome = if usage.use_stderr() { error::Exit::Usage } else { error::Exit::Ok };
-            (ui, Ok(outcome))
-        }
-    };
-    ui.finish(outcome)
+    cli::run()
 }
