@@ -14,6 +14,7 @@ use crate::ui::Ui;
 /// The options of every command that seals.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[group(skip)]
+#[group(skip)]
 pub struct Options {
     /// Seal for this recipient, or this name of the policy, instead of the rule's (repeatable)
     #[arg(short = 'r', long = "recipient", value_name = "NAME|RECIPIENT")]

@@ -73,6 +73,7 @@ pub fn title(document: &SealedManifest<'_>) -> String {
 
 /// The option that chooses a document.
 #[derive(clap::Args, Clone, Debug, Default)]
+#[group(skip)]
 pub struct DocOption {
     /// Which document, where the file holds several
     #[arg(long = "doc", value_name = "NAMESPACE/NAME")]

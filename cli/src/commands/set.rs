@@ -53,6 +53,7 @@ pub struct Args {
 
 /// What happens to a newline at the end of stdin, which programs add and values seldom want.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
+#[group(skip)]
 pub struct Newline {
     /// Drop the newline that stdin ends with
     #[arg(long, conflicts_with = "keep_newline")]

@@ -26,6 +26,7 @@ const CONTENT_VARIABLE: &str = "AGESEAL_IDENTITY";
 /// The option of every command that opens something.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[group(skip)]
+#[group(skip)]
 pub struct Options {
     /// A file with identities to open with; `-` is stdin [default: the environment, then your configuration folder]
     #[arg(short, long = "identity", value_name = "FILE")]

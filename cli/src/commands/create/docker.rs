@@ -16,6 +16,7 @@ const INSTEAD: &str = "give the whole file instead: --from-file .dockerconfigjso
 
 /// The parts of registry credentials; the password is asked for.
 #[derive(clap::Args, Clone, Debug, Default)]
+#[group(skip)]
 pub struct Options {
     /// The registry (dockerconfigjson, dockercfg)
     #[arg(long, value_name = "HOST", requires = "docker_username")]

@@ -18,6 +18,7 @@ const INSTEAD: &str = "use --stdin KEY or --from-file KEY=FILE";
 
 /// The sources of values; each key may come from one of them only.
 #[derive(clap::Args, Clone, Debug, Default)]
+#[group(skip)]
 pub struct Options {
     /// A value on the command line, where the shell and every process can see it (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
