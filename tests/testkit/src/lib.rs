@@ -1,1 +1,26 @@
-//! The real programs that the tests talk to.
+//! The real programs that ageseal's tests talk to, and the little that every such test needs around them.
+//!
+//! - [`age`], [`age_keygen`], [`kustomize`], [`independent`]: paths of programs, built from the Go modules beside this
+//!   crate when they are first asked for. [`kubeseal`], [`sops`], [`rsa_oaep`]: the peers of the figures.
+//! - [`run`] and [`Command`]: one program, its standard input, what came of it.
+//! - [`Scratch`]: a folder that is gone when the test ends.
+//! - [`vectors`]: the test vectors of the sealed format.
+//!
+//! Nothing here skips a test in silence: what is missing is a panic whose text says what to install or to set.
+#![allow(
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "test support: files, environment and processes are its work, and a panic is how a test fails"
+)]
+
+mod command;
+mod programs;
+mod scratch;
+mod vectors;
+
+pub use command::{Command, Outcome, run};
+pub use programs::{
+    TOOLS_VARIABLE, age, age_keygen, independent, kubeseal, kustomize, rsa_oaep, sops, target_directory, workspace_root,
+};
+pub use scratch::Scratch;
+pub use vectors::{Expect, Vector, vectors};
