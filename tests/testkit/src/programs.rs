@@ -206,6 +206,13 @@ mod tests {
     }
 
     #[test]
+    fn the_independent_implementation_runs() {
+        let outcome = crate::run(independent(), ["open", "-"], "kind: ConfigMap");
+        assert_eq!(outcome.code, Some(3), "{}", outcome.stderr_text());
+        assert!(outcome.stdout_text().contains("\"reason\": \"Malformed\""), "{}", outcome.stdout_text());
+    }
+
+    #[test]
     fn the_digest_follows_the_sources() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("go.mod"), "module a").expect("written");
