@@ -5,6 +5,7 @@
 //! or terminal; the command line and the controller do that around it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods))]
 
+pub mod check;
 pub mod envelope;
 pub mod format;
 pub mod manifest;

@@ -1,0 +1,76 @@
+//! What only all files together show.
+
+use std::collections::BTreeSet;
+
+use super::{Code, Context, File, FileReport, Finding};
+use crate::policy::POLICY_PATH;
+
+/// A finding and the file that it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeFinding {
+    /// The path of the file from the top of the repository.
+    pub path: String,
+    /// The finding.
+    pub finding: Finding,
+}
+
+/// Tells a policy that is not at the top: whoever guards the first one does not guard this one.
+pub(super) fn second_policy(file: File<'_>) -> Option<Finding> {
+    let path = file.path?;
+    let folder = path.strip_suffix("/policy.yaml")?.strip_suffix("/.ageseal")?;
+    let line = format!("the policy of the repository is {POLICY_PATH}, and this one rules nothing in {folder}");
+    Some(Finding::new(Code::SecondPolicy, None, line).hint("move its rules to the first one and delete the folder"))
+}
+
+/// Checks the policy itself, and the files against each other. Each report comes with its path from the top of the
+/// repository; `listed` are patches that further kustomizations list.
+///
+/// In the order of the reports; findings of the policy come first.
+pub fn check_tree(context: &Context<'_>, reports: &[(&str, &FileReport)], listed: &[String]) -> Vec<TreeFinding> {
+    let mut found = policy(context);
+    if context.policy.is_none() && reports.iter().any(|(_, report)| report.documents > 0) {
+        let documents: usize = reports.iter().map(|(_, report)| report.documents).sum();
+        let line = format!("{documents} sealed documents, and no {POLICY_PATH} that says who may read them");
+        found.push(TreeFinding {
+            path: POLICY_PATH.to_owned(),
+            finding: Finding::new(Code::NoPolicy, None, line).hint("ageseal init"),
+        });
+    }
+    let listed: BTreeSet<&str> =
+        reports.iter().flat_map(|(_, report)| &report.listed).chain(listed).map(String::as_str).collect();
+    for (path, report) in reports {
+        for patch in report.patches.iter().filter(|_| !listed.contains(path)) {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let slash = if folder.is_empty() { "" } else { "/" };
+            let finding = Finding::new(
+                Code::PatchNotListed,
+                Some(patch.at),
+                format!("{} has no spec.scope, so it patches another document", patch.name),
+            )
+            .hint(format!("add `- path: {name}` to patches of {folder}{slash}kustomization.yaml; if it is a document of its own, seal it again"));
+            found.push(TreeFinding { path: (*path).to_owned(), finding });
+        }
+    }
+    found
+}
+
+fn policy(context: &Context<'_>) -> Vec<TreeFinding> {
+    let (Some(policy), Some(recipients)) = (context.policy, context.recipients) else { return Vec::new() };
+    let mut found = Vec::new();
+    for error in policy.rules().iter().filter_map(|rule| recipients.of_rule(rule).err()).flatten() {
+        let (path, at) = error.place();
+        let finding = Finding::new(Code::BadPolicy, at, error.to_string()).hint(error.hint());
+        let one = TreeFinding { path, finding };
+        // Two rules that name the same faulty file are one fault.
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found.extend(policy.warnings().iter().map(|warning| {
+        let mut finding = Finding::new(Code::ShadowedRule, warning.at, warning.message.clone());
+        finding.hint.clone_from(&warning.hint);
+        TreeFinding { path: POLICY_PATH.to_owned(), finding }
+    }));
+    found
+}
