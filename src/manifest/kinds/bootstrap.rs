@@ -126,7 +126,7 @@ fn groups(data: &BTreeMap<String, Plaintext>, problems: &mut Vec<Problem>) {
 /// Reads an RFC 3339 time to seconds since 1970 UTC; fractions of a second are cut off.
 ///
 /// Takes what Go's `time.Parse(time.RFC3339, …)` takes: `T` and `Z` in upper case, a zone, a real day of the month.
-fn rfc3339(text: &str) -> Option<i64> {
+pub(super) fn rfc3339(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let number = |from: usize, to: usize| -> Option<i64> {
         let digits = bytes.get(from..to)?;

@@ -9,6 +9,7 @@
 mod auth;
 mod bootstrap;
 mod docker;
+mod expiry;
 mod pair;
 mod pem;
 mod tls;
@@ -20,6 +21,8 @@ use std::str::FromStr;
 use crate::manifest::names;
 use crate::problem::Problem;
 use crate::secret::Plaintext;
+
+pub use expiry::{Expiry, expiry};
 
 /// The most bytes that the values of one Secret may sum to: what the API server counts, keys left out.
 pub const MAX_SECRET_SIZE: usize = 1024 * 1024;
