@@ -15,6 +15,7 @@ mod opening;
 mod progress;
 mod prompt;
 mod readers;
+mod report;
 mod repository;
 mod scopes;
 mod sealed;

@@ -56,6 +56,11 @@ fn document(file: File<'_>, object: &Object<'_>) -> Finding {
     if file.built {
         return finding.hint("seal it where it comes from: ageseal seal --in-place FILE");
     }
+    let name = file.shown.rsplit(['/', '\\']).next().unwrap_or(file.shown);
+    if name.contains(".secret.") {
+        // A source that stays beside its sealed file, which is what the name says.
+        return finding.hint(format!("ageseal seal {shown}, and let git ignore {shown}", shown = file.shown));
+    }
     finding.hint(format!("ageseal seal --in-place {}", file.shown))
 }
 

@@ -51,6 +51,11 @@ fn a_plaintext_secret_is_found_with_its_keys() {
     assert_eq!(finding.at, Some(Location { line: 9, column: 3 }));
     assert_eq!(finding.lines, ["kind Secret, queue: data.more, stringData.password, stringData.user <redacted>"]);
     assert_eq!(finding.hint.as_deref(), Some("ageseal seal --in-place base/queue.yaml"));
+    let beside = one("base/queue.secret.yaml", SECRET, &nothing()).hint;
+    assert_eq!(
+        beside.as_deref(),
+        Some("ageseal seal base/queue.secret.yaml, and let git ignore base/queue.secret.yaml")
+    );
     assert_eq!(
         finding.message(),
         "plaintext Secret: kind Secret, queue: data.more, stringData.password, stringData.user <redacted>"

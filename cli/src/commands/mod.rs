@@ -1,5 +1,6 @@
 //! The commands: one file each, with its `Args`, whose doc comment is the help, and its `run`.
 
+mod check;
 mod completions;
 mod create;
 mod get;
@@ -26,6 +27,7 @@ pub enum Command {
     Get(get::Args),
     Set(set::Args),
     Unset(unset::Args),
+    Check(check::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -40,6 +42,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Get(args)) => get::run(ui, &args),
         Some(Command::Set(args)) => set::run(ui, &args),
         Some(Command::Unset(args)) => unset::run(ui, &args),
+        Some(Command::Check(args)) => check::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
         None => overview(ui),
