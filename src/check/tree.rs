@@ -30,7 +30,8 @@ pub fn check_tree(context: &Context<'_>, reports: &[(&str, &FileReport)], listed
     let mut found = policy(context);
     if context.policy.is_none() && reports.iter().any(|(_, report)| report.documents > 0) {
         let documents: usize = reports.iter().map(|(_, report)| report.documents).sum();
-        let line = format!("{documents} sealed documents, and no {POLICY_PATH} that says who may read them");
+        let s = if documents == 1 { "" } else { "s" };
+        let line = format!("{documents} sealed document{s}, and nothing that says who may read them");
         found.push(TreeFinding {
             path: POLICY_PATH.to_owned(),
             finding: Finding::new(Code::NoPolicy, None, line).hint("ageseal init"),
