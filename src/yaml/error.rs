@@ -144,7 +144,8 @@ impl YamlError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Syntax { .. } => return None,
+            Self::Syntax { reason, .. } if reason.contains("tab") => "indent with blanks: YAML takes no tabs there",
+            Self::Syntax { .. } => "put a value that holds one of : # @ ` * & ! % { [ or a quote into single quotes",
             Self::DuplicateKey { first, .. } => return Some(format!("keep one of the two; the first is at {first}")),
             Self::UnknownAnchor { .. } => "define the anchor above the alias, or quote the value if the * is meant",
             Self::Directive { .. } => "remove the line, or quote the value if the % is meant",

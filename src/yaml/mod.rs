@@ -10,9 +10,11 @@
 
 mod edit;
 mod error;
+mod layout;
 mod node;
 mod parse;
 mod plain;
+mod proof;
 mod render;
 mod stream;
 mod value;

@@ -95,7 +95,9 @@ impl<'t> Builder<'t, '_> {
                     let (start, end) = range(&span);
                     let open = if explicit { (start as u32, end as u32) } else { (0, 0) };
                     self.stream.documents.push(RawDocument { root: NONE, start: 0, end: 0, open, close: (0, 0) });
-                    self.last_end = end;
+                    if explicit {
+                        self.last_end = end;
+                    }
                 }
                 Event::DocumentEnd => {
                     let (start, end) = range(&span);
@@ -103,8 +105,8 @@ impl<'t> Builder<'t, '_> {
                         && self.text.get(start..end) == Some("...")
                     {
                         document.close = (start as u32, end as u32);
+                        self.last_end = end;
                     }
-                    self.last_end = self.last_end.max(end);
                 }
                 _ => {}
             }
@@ -573,6 +575,7 @@ mod tests {
         assert_eq!(nodes("- |\n x\n- - >\n   y\n")[1..], ["2:|\n x=x\n", "seq9:- >\n   y", "11:>\n   y=y\n"]);
         assert_eq!(nodes("a:\r\n  b: |\r\n    x\r\n    y\r\n  c: d\r\n")[4], "9:|\r\n    x\r\n    y=x\ny\n");
         assert_eq!(nodes("--- |\n x\n")[0], "4:|\n x=x\n");
+        assert_eq!(nodes("# c\n|\n x\n...\n>\n y\n"), ["4:|\n x=x\n", "13:>\n y=y\n"]);
         assert_eq!(nodes("a: |\n  x")[2], "3:|\n  x=x");
         assert_eq!(nodes("a: |")[2], "3:|=");
         assert_eq!(nodes("? |\n  k\n: v\n")[1], "2:|\n  k=k\n");
