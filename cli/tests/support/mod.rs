@@ -53,6 +53,11 @@ impl Scratch {
         self.root.path().join("work")
     }
 
+    /// The folder that holds all of these: for files outside the repository.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     pub fn home(&self) -> PathBuf {
         self.root.path().join("home")
     }
