@@ -9,6 +9,7 @@ mod man;
 mod open;
 mod seal;
 mod set;
+mod show;
 mod unset;
 
 use clap::Subcommand;
@@ -27,6 +28,7 @@ pub enum Command {
     Get(get::Args),
     Set(set::Args),
     Unset(unset::Args),
+    Show(show::Args),
     Check(check::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -42,6 +44,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Get(args)) => get::run(ui, &args),
         Some(Command::Set(args)) => set::run(ui, &args),
         Some(Command::Unset(args)) => unset::run(ui, &args),
+        Some(Command::Show(args)) => show::run(ui, &args),
         Some(Command::Check(args)) => check::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
