@@ -3,7 +3,7 @@
 use rand_core::CryptoRngCore;
 
 use crate::format::is_data_key;
-use crate::manifest::{ObjectKind, SealedManifest, objects};
+use crate::manifest::{Object, ObjectKind, SealedManifest, objects};
 use crate::problem::Problem;
 use crate::recipient::Recipient;
 use crate::secret::Plaintext;
@@ -76,11 +76,10 @@ pub fn set_item(
         editor.set(items, &key, &item_value(&item), At::Sorted).map_err(|error| unproved(&error))?;
     }
     let made = editor.finish().map_err(|error| unproved(&error))?;
-    for object in objects(&made).filter(|object| object.kind == ObjectKind::SealedSecret) {
-        if object.name() == Some(&document.name) && object.namespace() == document.namespace.as_deref() {
-            check_size(object.node, order.server_side)?;
-        }
+    for object in same_object(&made, document) {
+        check_size(object.node, order.server_side)?;
     }
+    check_whole(&made, document)?;
     Ok(made)
 }
 
@@ -102,7 +101,31 @@ pub fn unset_item(stream: &Stream, document: &SealedManifest<'_>, key: &str) -> 
     }
     let mut editor = Editor::new(stream);
     editor.remove(items, key).map_err(|error| unproved(&error))?;
-    editor.finish().map_err(|error| unproved(&error))
+    let made = editor.finish().map_err(|error| unproved(&error))?;
+    check_whole(&made, document)?;
+    Ok(made)
+}
+
+fn same_object<'a>(made: &'a Stream, document: &SealedManifest<'_>) -> impl Iterator<Item = Object<'a>> {
+    objects(made).filter(|object| {
+        object.kind == ObjectKind::SealedSecret
+            && object.name() == Some(&document.name)
+            && object.namespace() == document.namespace.as_deref()
+    })
+}
+
+/// Reads the document that was made as a reader would: what no reader accepts is not written.
+fn check_whole(made: &Stream, document: &SealedManifest<'_>) -> Result<(), Problem> {
+    let mut objects = same_object(made, document);
+    let manifest = objects.next().and_then(|object| SealedManifest::read(object.node).manifest);
+    let fault = match manifest.map(|manifest| manifest.sealed.check()) {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(malformed)) => malformed.to_string(),
+        None => "it does not read back".to_owned(),
+    };
+    Err(Problem::error("malformed", format!("{}: the document would open nowhere: {fault}", document.name))
+        .at(document.node.location())
+        .hint("nothing was written; ageseal check says what is wrong with the document"))
 }
 
 fn items_node<'a>(document: &SealedManifest<'a>) -> Result<crate::yaml::Node<'a>, Problem> {

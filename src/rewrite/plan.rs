@@ -111,7 +111,8 @@ pub fn plan(
         };
         if !seen.insert((place.namespace.clone(), place.name.clone())) {
             let twice = format!("{} stands in this file twice", describe(&place));
-            refusals.source.push(Problem::error("duplicate-object", twice).at(secret.node.location()));
+            let problem = Problem::error("duplicate-object", twice).at(secret.node.location());
+            refusals.source.push(problem.hint("remove one of the two, or give it another name"));
             continue;
         }
         let over = existing.iter().position(|sealed| is_same(sealed, &place));

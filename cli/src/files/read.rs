@@ -44,7 +44,9 @@ pub fn is_stdin(path: &Path) -> bool {
 pub fn read(path: &Path, want: Want) -> Result<Vec<u8>, CliError> {
     let bytes = if is_stdin(path) { read_stdin(want)? } else { read_file(path, want)? };
     if bytes.is_empty() && !want.empty {
-        return Err(CliError::input("the input is empty").path(path));
+        return Err(CliError::input("the input is empty")
+            .path(path)
+            .hint("a command that was to write it may have ended without output"));
     }
     Ok(bytes)
 }

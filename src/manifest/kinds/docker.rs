@@ -77,10 +77,15 @@ fn object(
                 "docker-json",
                 format!("the value stops being JSON at line {}, column {}", at.line, at.column),
             )
-            .key(key),
+            .key(key)
+            .hint("it is the file that docker login writes, whole: ~/.docker/config.json"),
         ),
         Ok(json) if json.value().is_object() => return Some(json),
-        Ok(_) => problems.push(Problem::error("docker-json", "the value is not a JSON object").key(key)),
+        Ok(_) => problems.push(
+            Problem::error("docker-json", "the value is not a JSON object")
+                .key(key)
+                .hint("it is the file that docker login writes, whole: ~/.docker/config.json"),
+        ),
     }
     None
 }

@@ -1,0 +1,10 @@
+//! Bad input: a clear error with its place, nothing lost, nothing half-written, no value shown.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+#[path = "../support/repo.rs"]
+mod repo;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod sealed;
+mod sources;
