@@ -87,6 +87,19 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     Ok(if failed { Exit::Findings } else { Exit::Ok })
 }
 
+/// What a check of a folder would tell, for whoever shows it in another way.
+///
+/// # Errors
+/// A folder or a policy that cannot be read; of single files, they are in the list.
+pub(super) fn look(ui: &Ui, folder: PathBuf) -> Result<(Vec<Told>, Vec<CliError>, Summary), Errors> {
+    let files = files::walk(&[folder])?.files;
+    let mode = Mode { now: clock::now(), strict: false, ring: None };
+    let mut summary = Summary::default();
+    let mut outcome = tree::Outcome::default();
+    tree::check(ui, files, mode, &mut outcome, &mut summary)?;
+    Ok((outcome.told, outcome.errors, summary))
+}
+
 /// The paths to walk, and the folder to name in the last line where it was not typed.
 fn paths(args: &Args) -> Result<(Vec<PathBuf>, Option<String>), Errors> {
     if !args.paths.is_empty() {

@@ -7,6 +7,7 @@ mod get;
 mod keygen;
 mod man;
 mod open;
+mod overview;
 mod seal;
 mod set;
 mod show;
@@ -15,7 +16,7 @@ mod unset;
 use clap::Subcommand;
 
 use crate::cli::Cli;
-use crate::error::{Exit, Outcome};
+use crate::error::Outcome;
 use crate::ui::Ui;
 
 /// Every command.
@@ -48,13 +49,6 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Check(args)) => check::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
-        None => overview(ui),
+        None => overview::run(ui),
     }
-}
-
-fn overview(ui: &Ui) -> Outcome {
-    let program = std::env::args_os().next();
-    let help = crate::cli::definition(program.as_ref()).render_help().to_string();
-    ui.raw(help.as_bytes());
-    Ok(Exit::Ok)
 }

@@ -39,6 +39,10 @@ pub struct Told {
 pub struct Summary {
     /// How many files.
     pub files: usize,
+    /// How many files hold a sealed document.
+    pub sealed: usize,
+    /// How many sealed values they hold.
+    pub values: usize,
     /// How many plaintext Secrets the policy allows.
     pub allowed: usize,
     /// How many values were opened, if any were to be.

@@ -104,6 +104,8 @@ pub(super) fn check(
     for ((group, context), mut checked) in groups.iter().zip(&contexts).zip(by_group) {
         ask_git(group, &mut checked);
         for one in &checked {
+            summary.sealed += usize::from(one.report.documents > 0);
+            summary.values += one.report.values;
             summary.allowed += one.report.allowed;
             summary.opened = summary.opened.map(|opened| opened + one.report.opened);
         }

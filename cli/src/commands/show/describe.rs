@@ -184,10 +184,11 @@ fn held<'m>(manifest: &'m SealedManifest<'_>) -> impl Iterator<Item = (Kid, &'m 
 }
 
 fn envelopes(manifest: &SealedManifest<'_>, about: &About<'_>) -> Vec<Envelope> {
-    let age_file = |file: &format::AgeFile| AgeFile {
-        recipients: file.recipients.iter().map(ToString::to_string).collect(),
-        names: file.recipients.iter().map(|id| called(*id, about)).collect(),
-        stanzas: inspect(&file.age).ok().map(|header| header.stanzas),
+    let age_file = |file: &format::AgeFile| {
+        let mut names: Vec<String> = file.recipients.iter().map(|id| called(*id, about)).collect();
+        names.sort();
+        let recipients = file.recipients.iter().map(ToString::to_string).collect();
+        AgeFile { recipients, names, stanzas: inspect(&file.age).ok().map(|header| header.stanzas) }
     };
     held(manifest)
         .map(|(kid, envelope, own, keys)| Envelope {
@@ -199,7 +200,7 @@ fn envelopes(manifest: &SealedManifest<'_>, about: &About<'_>) -> Vec<Envelope> 
         .collect()
 }
 
-/// Who can read how much, in the order of the rule; then everybody else by id.
+/// Who can read how much, in the order of the rule; then everybody else by name.
 fn readers(manifest: &SealedManifest<'_>, about: &About<'_>) -> Vec<Reader> {
     let set = rule(about);
     let mut counts: BTreeMap<RecipientId, usize> = BTreeMap::new();
@@ -212,7 +213,8 @@ fn readers(manifest: &SealedManifest<'_>, about: &About<'_>) -> Vec<Reader> {
         }
     }
     let current: Vec<RecipientId> = set.into_iter().flat_map(RecipientSet::ids).collect();
-    let others: Vec<RecipientId> = counts.keys().copied().filter(|id| !current.contains(id)).collect();
+    let mut others: Vec<RecipientId> = counts.keys().copied().filter(|id| !current.contains(id)).collect();
+    others.sort_by_cached_key(|id| (called(*id, about), *id));
     current
         .into_iter()
         .chain(others)

@@ -65,7 +65,7 @@ pub struct Envelope {
 pub struct AgeFile {
     /// The ids that it claims.
     pub recipients: Vec<String>,
-    /// What they are called, as far as anybody knows.
+    /// What they are called, as far as anybody knows, sorted.
     #[serde(skip)]
     pub names: Vec<String>,
     /// The types of its stanzas; none if it is no age file.
