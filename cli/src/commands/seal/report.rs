@@ -1,0 +1,100 @@
+//! What is said of the sealing: a row a Secret, and what git knows of the plaintext.
+
+use std::path::PathBuf;
+
+use ageseal::manifest::SecretManifest;
+use ageseal::rewrite::{Action, Anew, DocumentPlan, SealedFile};
+
+use super::Args;
+use super::job::Job;
+use super::target::Target;
+use crate::error::CliError;
+use crate::files;
+use crate::git;
+use crate::readers::Readers;
+use crate::ui::{Row, Ui};
+
+pub(super) fn rows(job: &Job<'_>, names: &str, sealed: &SealedFile, secrets: &[SecretManifest<'_>]) -> Vec<Row> {
+    let shown = match job.target {
+        Target::Source => job.source.display().to_string(),
+        Target::File(path) => path.display().to_string(),
+        Target::Stdout => "<stdout>".to_owned(),
+    };
+    let row = |(plan, secret): (&DocumentPlan, &SecretManifest<'_>)| {
+        let verb = if sealed.text.is_none() {
+            "same"
+        } else if job.args.dry_run {
+            "would"
+        } else {
+            "sealed"
+        };
+        let from = if job.scope.is_some() {
+            "--scope"
+        } else if secret.namespace.is_some() {
+            "metadata.namespace"
+        } else {
+            "-n"
+        };
+        let mut row = Row::new(verb, &[&shown, &plan.place.name, &counts(plan)]);
+        if let (Some(anew), Some(_)) = (plan.anew, plan.existing) {
+            row = row.detail("anew", why(anew), None);
+        }
+        if sealed.text.is_some() {
+            row = row.detail("opens as", plan.place.scope.to_string(), Some(from)).detail("read by", names, None);
+        }
+        row
+    };
+    sealed.documents.iter().zip(secrets).map(row).collect()
+}
+
+fn counts(plan: &DocumentPlan) -> String {
+    let count = |action| plan.keys(action).count();
+    let (sealed, kept, dropped) = (count(Action::Seal), count(Action::Keep), count(Action::Drop));
+    let values = |n: usize| if n == 1 { "1 value".to_owned() } else { format!("{n} values") };
+    let mut text = values(sealed + kept);
+    if plan.existing.is_some() && kept > 0 && sealed > 0 {
+        text.push_str(&format!(", {sealed} of them anew"));
+    }
+    if dropped > 0 {
+        let keys: Vec<_> = plan.keys(Action::Drop).collect();
+        text.push_str(&format!(", dropped {}", keys.join(", ")));
+    }
+    text
+}
+
+fn why(anew: Anew) -> &'static str {
+    match anew {
+        Anew::Asked => "every value, as asked",
+        Anew::Unopened => "every value: no identity at hand opens the old ones, so none could be compared",
+        Anew::Recipients => "every value: the recipients changed",
+        Anew::Type => "every value: the type changed",
+    }
+}
+
+/// A plaintext that git holds is known to whoever can read the repository, sealed file or not.
+pub(super) fn warn_of_git(ui: &Ui, args: &Args, readers: &Readers<'_>, sources: &[PathBuf]) {
+    let located = sources.iter().filter(|source| !files::is_stdin(source));
+    let located: Vec<_> = located.filter_map(|source| Some((readers.locate(source).ok()?, source.clone()))).collect();
+    let Some((first, _)) = located.first() else { return };
+    let top = first.repository.top().to_owned();
+    let inside = located.into_iter().filter(|(located, _)| located.repository.top() == top);
+    let inside: Vec<_> = inside.map(|(located, source)| (PathBuf::from(located.path), source)).collect();
+    let known = git::known(&top, &inside.iter().map(|(relative, _)| relative.clone()).collect::<Vec<_>>());
+    let mut tracked = CliError::finding("git tracks this plaintext");
+    let mut history = CliError::finding("git's history holds this plaintext");
+    for (relative, source) in &inside {
+        if known.tracked.contains(relative) && !args.in_place {
+            tracked = tracked.path(source);
+        } else if known.in_history.contains(relative) {
+            history = history.path(source);
+        }
+    }
+    if !tracked.places.is_empty() {
+        let files: Vec<_> = tracked.places.iter().map(|place| place.path.clone()).collect();
+        let hint = format!("git rm --cached {}; then change the values: the history keeps them", files.join(" "));
+        ui.warn(&tracked.hint(hint));
+    }
+    if !history.places.is_empty() {
+        ui.warn(&history.hint("change the values at their source: whoever can read the repository has the old ones"));
+    }
+}
