@@ -8,6 +8,7 @@
 //! current recipient and an unknown field are errors.
 
 mod date;
+mod edit;
 mod error;
 mod paths;
 mod pubfile;
@@ -17,6 +18,7 @@ mod set;
 mod typo;
 
 pub use date::{Date, DateError};
+pub use edit::{NewRule, PolicyEditError, add_name, new_policy, remove_name};
 pub use error::{OddRecipient, PolicyError};
 pub use pubfile::{Entry, MAX_LINES, ParseRecipient, RecipientsFile, Refusal, recipients_path};
 pub use rules::{Allow, NameRef, PathPattern, Policy, Rule, is_name};
