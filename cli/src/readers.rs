@@ -67,7 +67,12 @@ impl<'a> Readers<'a> {
                 .into());
         };
         let located = self.repositories.locate(path)?;
-        located.repository.recipients_for(&located.path)?;
+        let set = located.repository.recipients_for(&located.path)?;
+        let refused = set.recipients().filter_map(|recipient| {
+            let error = foreign::check_usable(recipient.canonical(), Trust::Repository).err()?;
+            Some(CliError::from(error).path(path))
+        });
+        Errors::none_or(refused.collect())?;
         Ok(For { located: Some(located), typed: None })
     }
 

@@ -20,7 +20,8 @@ pub struct Top {
 /// Finds the top of the repository that a folder lies in.
 ///
 /// It is the nearest folder above with a `.git`, which is a folder in a clone and a file in a worktree or submodule;
-/// without one, the nearest with a `.ageseal`. The search ends where another file system begins, as git's does.
+/// without one, the topmost with a `.ageseal` of the caller's, so that a second one below it is found out here too.
+/// The search ends where another file system begins, as git's does.
 ///
 /// # Errors
 /// There is none; or the folder cannot be read.
@@ -37,11 +38,17 @@ pub fn find_top(folder: &Path) -> Result<Top, RepositoryError> {
         if exists(&above.join(".git"))? {
             return Ok(Top { path: above.to_owned(), git: true, device });
         }
-        if ours.is_none() && exists(&above.join(FOLDER))? {
+        let folder = above.join(FOLDER);
+        // Another user's above the caller's own is passed over: anybody can make one in /tmp.
+        if exists(&folder)? && (ours.is_none() || is_callers(&folder)) {
             ours = Some(above.to_owned());
         }
     }
     ours.map(|path| Top { path, git: false, device }).ok_or(RepositoryError::NoRepository { folder: start })
+}
+
+fn is_callers(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| belongs_to_caller(&meta))
 }
 
 /// The canonical path of a file that need not exist: the folders above it with links resolved, its own name as it is.

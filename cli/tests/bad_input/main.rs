@@ -6,5 +6,6 @@ mod repo;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod policy;
 mod sealed;
 mod sources;
