@@ -193,6 +193,8 @@ impl<'a> Writer<'a> {
             Value::Null => self.out.push_str("null"),
             Value::Bool(true) => self.out.push_str("true"),
             Value::Bool(false) => self.out.push_str("false"),
+            // JSON knows no plain strings, and everything that is written here is one.
+            Value::Plain(text) if in_flow && self.layout.json => self.double(text),
             Value::Plain(text) => self.out.push_str(text),
             Value::Str(text) => self.string(text, in_flow),
             Value::SingleQuoted(text) if (in_flow && self.layout.json) || needs_escapes(text) => self.double(text),

@@ -14,7 +14,8 @@ pub enum Value {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// Written as it is. The caller knows that it is one plain scalar; the proof after the edit checks it.
+    /// A string that is plain to every reader: written as it is, but quoted in JSON. The caller knows that it is one; the
+    /// proof after the edit checks it.
     Plain(String),
     /// A string: plain if every reader takes that for this very string, else quoted.
     Str(String),
