@@ -8,7 +8,7 @@ use ageseal::scope::Scope;
 use crate::error::{CliError, Errors};
 use crate::files::{self, Want};
 use crate::keys::foreign::{self, Trust};
-use crate::repository::{Located, Repositories, Repository, RepositoryError};
+use crate::repository::{Located, Repositories, Repository, RepositoryError, recipient_parser_for};
 use crate::ui::Ui;
 
 /// The options of every command that seals.
@@ -57,7 +57,11 @@ impl<'a> Readers<'a> {
     /// No policy, no rule for the path, a set that cannot be sealed for, a name or a key that is none.
     pub fn for_path(&self, path: Option<&Path>) -> Result<For, Errors> {
         if self.options.given() {
-            let located = path.and_then(|path| self.repositories.locate(path).ok());
+            let located = match path.map(|path| self.repositories.locate(path)) {
+                None | Some(Err(RepositoryError::NoRepository { .. } | RepositoryError::NoPolicy { .. })) => None,
+                // A policy that is there and cannot be followed still bounds what may be sealed: it is not passed over.
+                Some(found) => Some(found?),
+            };
             let typed = self.typed(located.as_ref().map(|located| &*located.repository))?;
             return Ok(For { located, typed: Some(typed) });
         }
@@ -127,12 +131,7 @@ impl<'a> Readers<'a> {
 
     fn file(&self, path: &Path) -> Result<Vec<Member>, Errors> {
         let bytes = files::read(path, Want::KEYS)?;
-        let parse = |text: &str| {
-            foreign::recipient(self.ui, text, Trust::User).map_err(|error| match error {
-                foreign::ForeignError::Core(reason) => reason.into(),
-                other => ageseal::policy::Refusal { reason: None, message: other.to_string(), hint: other.hint() },
-            })
-        };
+        let parse = recipient_parser_for(self.ui, Trust::User);
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = if is_name(&stem) { stem } else { "recipients".to_owned() };
         let file = RecipientsFile::parse(&name, &bytes, &parse)

@@ -14,7 +14,7 @@ use ageseal::policy::{
 use ageseal::problem::Problem;
 use ageseal::recipient::Recipient;
 
-pub use error::RepositoryError;
+pub use error::{RepositoryError, from_here};
 pub use locate::{Located, Repositories};
 pub use top::{Top, find_top};
 
@@ -49,8 +49,13 @@ pub struct Repository {
 
 /// A parser of recipients for the files of a repository, which may name plugins and never make them run.
 pub fn recipient_parser(ui: &Ui) -> impl Fn(&str) -> Result<Recipient, Refusal> {
+    recipient_parser_for(ui, Trust::Repository)
+}
+
+/// A parser of recipients for a file that somebody named.
+pub fn recipient_parser_for(ui: &Ui, trust: Trust) -> impl Fn(&str) -> Result<Recipient, Refusal> {
     move |text| {
-        foreign::recipient(ui, text, Trust::Repository).map_err(|error| match error {
+        foreign::recipient(ui, text, trust).map_err(|error| match error {
             ForeignError::Core(reason) => reason.into(),
             other => Refusal { reason: None, message: other.to_string(), hint: other.hint() },
         })
