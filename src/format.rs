@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use thiserror::Error;
 
-use crate::recipient::RecipientId;
+use crate::recipient::{RecipientId, parse_hex8};
 use crate::scope::Scope;
 
 /// The API group and version of a sealed document.
@@ -99,12 +99,6 @@ impl FromStr for Kid {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse_hex8(text).map(Self).ok_or(FormatError::Kid)
     }
-}
-
-/// Parses exactly 16 lower-case hex digits.
-pub(crate) fn parse_hex8(text: &str) -> Option<[u8; 8]> {
-    let canonical = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    canonical.then(|| u64::from_str_radix(text, 16).ok()).flatten().map(u64::to_be_bytes)
 }
 
 /// One sealed value: `ags1.KID.BASE64(salt || commitment || ciphertext)`.

@@ -41,8 +41,14 @@ impl FromStr for RecipientId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hex = text.strip_prefix('r').ok_or(RecipientError::Kind)?;
-        crate::format::parse_hex8(hex).map(Self).ok_or(RecipientError::Kind)
+        parse_hex8(hex).map(Self).ok_or(RecipientError::Kind)
     }
+}
+
+/// Parses exactly 16 lower-case hex digits.
+pub(crate) fn parse_hex8(text: &str) -> Option<[u8; 8]> {
+    let canonical = text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    canonical.then(|| u64::from_str_radix(text, 16).ok()).flatten().map(u64::to_be_bytes)
 }
 
 #[cfg(test)]

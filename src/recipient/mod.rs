@@ -15,6 +15,7 @@ use x25519_dalek::{PublicKey, StaticSecret};
 
 use hybrid::HybridRecipient;
 pub use id::RecipientId;
+pub(crate) use id::parse_hex8;
 pub(crate) use identity::Budgeted;
 pub use identity::{Identity, KeyRing};
 

@@ -10,7 +10,7 @@ use ageseal::yaml::Stream;
 use rand_core::OsRng;
 
 use super::Args;
-use super::report::rows;
+use super::report::{About, rows};
 use super::target::Target;
 use crate::clock;
 use crate::error::{CliError, Errors};
@@ -78,7 +78,13 @@ impl Job<'_> {
         let (sealed, before) = self.seal(&source, &secrets, &order, before)?;
         self.check_scopes(&readers, &sealed.documents, &secrets)?;
         warnings.extend(sealed.warnings.iter().map(|problem| CliError::problem(self.source, problem)));
-        let rows = rows(self, &set.names().join(", "), &sealed, &secrets);
+        let about = About {
+            target: &self.target.shown(self.source),
+            readers: &set.names().join(", "),
+            typed_scope: self.scope.is_some(),
+            dry_run: self.args.dry_run,
+        };
+        let rows = rows(&about, &sealed, &secrets);
         let bytes = sealed.text.map(|text| text.text().as_bytes().to_vec());
         let source = self.source.to_owned();
         Ok(Some(Done { source, target: self.target.clone(), before, bytes, rows, warnings }))

@@ -6,41 +6,48 @@ use ageseal::manifest::SecretManifest;
 use ageseal::rewrite::{Action, Anew, DocumentPlan, SealedFile};
 
 use super::Args;
-use super::job::Job;
-use super::target::Target;
 use crate::error::CliError;
 use crate::files;
 use crate::git;
 use crate::readers::Readers;
 use crate::ui::{Row, Ui};
 
-pub(super) fn rows(job: &Job<'_>, names: &str, sealed: &SealedFile, secrets: &[SecretManifest<'_>]) -> Vec<Row> {
-    let shown = match job.target {
-        Target::Source => job.source.display().to_string(),
-        Target::File(path) => path.display().to_string(),
-        Target::Stdout => "<stdout>".to_owned(),
-    };
+/// What a row tells beside the plan.
+pub(super) struct About<'a> {
+    /// The file that is written, as it is shown.
+    pub(super) target: &'a str,
+    /// The names of the readers.
+    pub(super) readers: &'a str,
+    /// Whether the scope was typed.
+    pub(super) typed_scope: bool,
+    /// Whether nothing is written.
+    pub(super) dry_run: bool,
+}
+
+/// A row for each Secret.
+pub(super) fn rows(about: &About<'_>, sealed: &SealedFile, secrets: &[SecretManifest<'_>]) -> Vec<Row> {
     let row = |(plan, secret): (&DocumentPlan, &SecretManifest<'_>)| {
         let verb = if sealed.text.is_none() {
             "same"
-        } else if job.args.dry_run {
+        } else if about.dry_run {
             "would"
         } else {
             "sealed"
         };
-        let from = if job.scope.is_some() {
+        let from = if about.typed_scope {
             "--scope"
         } else if secret.namespace.is_some() {
             "metadata.namespace"
         } else {
             "-n"
         };
-        let mut row = Row::new(verb, &[&shown, &plan.place.name, &counts(plan)]);
+        let mut row = Row::new(verb, &[about.target, &plan.place.name, &counts(plan)]);
         if let (Some(anew), Some(_)) = (plan.anew, plan.existing) {
             row = row.detail("anew", why(anew), None);
         }
         if sealed.text.is_some() {
-            row = row.detail("opens as", plan.place.scope.to_string(), Some(from)).detail("read by", names, None);
+            row =
+                row.detail("opens as", plan.place.scope.to_string(), Some(from)).detail("read by", about.readers, None);
         }
         row
     };

@@ -20,6 +20,17 @@ pub(super) enum Target {
     Stdout,
 }
 
+impl Target {
+    /// The file that is written for this source, as it is shown.
+    pub(super) fn shown(&self, source: &Path) -> String {
+        match self {
+            Self::Source => source.display().to_string(),
+            Self::File(path) => path.display().to_string(),
+            Self::Stdout => "<stdout>".to_owned(),
+        }
+    }
+}
+
 /// Says where each source goes; two sources for one target are an error.
 pub(super) fn targets(args: &Args, sources: &[PathBuf]) -> Result<Vec<(PathBuf, Target)>, Errors> {
     if args.output.is_some() && sources.len() != 1 {
