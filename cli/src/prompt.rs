@@ -27,9 +27,11 @@ pub fn secret(ui: &Ui, question: &str, instead: &str) -> Result<Zeroizing<String
         return Err(no_terminal(question, instead));
     }
     ui.ask(question);
-    rpassword::read_password()
-        .map(Zeroizing::new)
-        .map_err(|error| CliError::input("nothing was read from the terminal").cause(io_fact(&error)))
+    let typed = hidden::read().map(Zeroizing::new);
+    // The newline that was typed is hidden too.
+    #[cfg(unix)]
+    ui.urge("");
+    typed.map_err(|error| CliError::input("nothing was read from the terminal").cause(io_fact(&error)))
 }
 
 /// Asks for the value of a data key without showing it: `value for password (not shown): `.
@@ -68,6 +70,84 @@ pub fn line(ui: &Ui, question: &str, instead: &str) -> Result<String, CliError> 
         .read_line(&mut answer)
         .map_err(|error| CliError::input("nothing was read from the terminal").cause(io_fact(&error)))?;
     Ok(answer.trim().to_owned())
+}
+
+/// Reading what is typed without showing it.
+#[cfg(unix)]
+mod hidden {
+    use std::fs::File;
+    use std::io::{self, Read};
+
+    use rustix::process::{Signal, getpid, kill_process};
+    use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+    use thiserror::Error;
+
+    const CTRL_C: u8 = 3;
+
+    /// Reads one line from the terminal.
+    ///
+    /// Guarantees: the terminal is as it was before, also after Ctrl-C, which ends the process as it does elsewhere.
+    /// rpassword by itself raises the signal first and restores later, so nobody would see what is typed from then on.
+    pub(super) fn read() -> io::Result<String> {
+        let dark = Dark::new(File::open("/dev/tty")?)?;
+        let keys = Keys(dark.terminal.try_clone()?);
+        let config = rpassword::ConfigBuilder::new().input_reader(keys).output_discard().build();
+        let line = rpassword::read_password_with_config(config);
+        drop(dark);
+        if line.as_ref().is_err_and(|error| error.get_ref().is_some_and(|inner| inner.is::<Interrupted>())) {
+            kill_process(getpid(), Signal::INT)?;
+        }
+        line
+    }
+
+    #[derive(Debug, Error)]
+    #[error("interrupted")]
+    struct Interrupted;
+
+    /// A terminal that shows nothing and sends no signals, until this is dropped.
+    struct Dark {
+        terminal: File,
+        before: Termios,
+    }
+
+    impl Dark {
+        fn new(terminal: File) -> io::Result<Self> {
+            let before = tcgetattr(&terminal)?;
+            let mut modes = before.clone();
+            let shown = LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+            modes.local_modes.remove(shown);
+            tcsetattr(&terminal, OptionalActions::Now, &modes)?;
+            Ok(Self { terminal, before })
+        }
+    }
+
+    impl Drop for Dark {
+        fn drop(&mut self) {
+            // There is nobody to tell: the terminal itself is what failed.
+            let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+        }
+    }
+
+    /// What is typed, with Ctrl-C as an error. rpassword knows the other keys, and asks for a byte at a time.
+    struct Keys(File);
+
+    impl Read for Keys {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.read(bytes)?;
+            if bytes.iter().take(count).any(|byte| *byte == CTRL_C) {
+                return Err(io::Error::other(Interrupted));
+            }
+            Ok(count)
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod hidden {
+    /// Reads one line from the terminal.
+    pub(super) fn read() -> std::io::Result<String> {
+        rpassword::read_password()
+    }
 }
 
 fn no_terminal(question: &str, instead: &str) -> CliError {

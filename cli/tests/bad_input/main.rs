@@ -6,6 +6,7 @@ mod repo;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod files;
 mod policy;
 mod sealed;
 mod sources;
