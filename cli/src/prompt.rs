@@ -26,8 +26,7 @@ pub fn secret(ui: &Ui, question: &str, instead: &str) -> Result<Zeroizing<String
     if !possible_for_secrets(ui) {
         return Err(no_terminal(question, instead));
     }
-    ui.ask(question);
-    let typed = hidden::read().map(Zeroizing::new);
+    let typed = hidden::read(|| ui.ask(question)).map(Zeroizing::new);
     // The newline that was typed is hidden too.
     #[cfg(unix)]
     ui.urge("");
@@ -84,12 +83,14 @@ mod hidden {
 
     const CTRL_C: u8 = 3;
 
-    /// Reads one line from the terminal.
+    /// Asks, and reads one line from the terminal.
     ///
-    /// Guarantees: the terminal is as it was before, also after Ctrl-C, which ends the process as it does elsewhere.
+    /// Guarantees: nothing is shown from before the question on, so that an answer that comes at once is not either. The
+    /// terminal is as it was before, also after Ctrl-C, which ends the process as it does elsewhere.
     /// rpassword by itself raises the signal first and restores later, so nobody would see what is typed from then on.
-    pub(super) fn read() -> io::Result<String> {
+    pub(super) fn read(ask: impl FnOnce()) -> io::Result<String> {
         let dark = Dark::new(File::open("/dev/tty")?)?;
+        ask();
         let keys = Keys(dark.terminal.try_clone()?);
         let config = rpassword::ConfigBuilder::new().input_reader(keys).output_discard().build();
         let line = rpassword::read_password_with_config(config);
@@ -144,8 +145,9 @@ mod hidden {
 
 #[cfg(not(unix))]
 mod hidden {
-    /// Reads one line from the terminal.
-    pub(super) fn read() -> std::io::Result<String> {
+    /// Asks, and reads one line from the terminal.
+    pub(super) fn read(ask: impl FnOnce()) -> std::io::Result<String> {
+        ask();
         rpassword::read_password()
     }
 }
