@@ -4,10 +4,12 @@ mod check;
 mod completions;
 mod create;
 mod get;
+mod init;
 mod keygen;
 mod man;
 mod open;
 mod overview;
+mod recipients;
 mod seal;
 mod set;
 mod show;
@@ -22,6 +24,7 @@ use crate::ui::Ui;
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Init(init::Args),
     Keygen(keygen::Args),
     Seal(seal::Args),
     Create(create::Args),
@@ -31,6 +34,7 @@ pub enum Command {
     Unset(unset::Args),
     Show(show::Args),
     Check(check::Args),
+    Recipients(recipients::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -38,6 +42,7 @@ pub enum Command {
 /// Runs the command that was typed; without one, says what there is.
 pub fn run(ui: &Ui, cli: Cli) -> Outcome {
     match cli.command {
+        Some(Command::Init(args)) => init::run(ui, &args),
         Some(Command::Keygen(args)) => keygen::run(ui, &args),
         Some(Command::Seal(args)) => seal::run(ui, &args),
         Some(Command::Create(args)) => create::run(ui, &args),
@@ -47,6 +52,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Unset(args)) => unset::run(ui, &args),
         Some(Command::Show(args)) => show::run(ui, &args),
         Some(Command::Check(args)) => check::run(ui, &args),
+        Some(Command::Recipients(args)) => recipients::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
         None => overview::run(ui),

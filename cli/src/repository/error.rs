@@ -190,7 +190,7 @@ pub(super) fn own(top: &Path, error: &PolicyError) -> CliError {
 }
 
 /// A canonical path as it is shortest from the current folder: below it, or beside it in the same repository.
-pub(super) fn from_here(path: &Path) -> PathBuf {
+pub fn from_here(path: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(std::fs::canonicalize);
     here.map_or_else(|_| path.to_owned(), |here| shortened(path, &here))
 }
