@@ -36,12 +36,7 @@ fn seal_ten(recipients: &[&Recipient]) -> Sealed {
     });
     let items = items.collect();
     let envelope = Envelope { file: dek.wrap(recipients).unwrap(), also: vec![] };
-    Sealed {
-        secret_type: "Opaque".to_owned(),
-        scope: Some(scope),
-        items,
-        envelopes: [(dek.kid(), envelope)].into(),
-    }
+    Sealed { secret_type: "Opaque".to_owned(), scope: Some(scope), items, envelopes: [(dek.kid(), envelope)].into() }
 }
 
 fn seal_and_open(criterion: &mut Criterion) {

@@ -57,7 +57,9 @@ fn values(secret: &Yaml) -> Result<BTreeMap<String, Vec<u8>>> {
             let (Some(key), Some(value)) = (key.as_str(), value.as_str()) else {
                 bail!("an entry of {field} that is not text");
             };
-            let bytes = if encoded { STANDARD.decode(value)? } else { value.as_bytes().to_vec() };
+            // Base64 may be broken into lines; Kubernetes skips the breaks.
+            let decoded = || STANDARD.decode(value.replace(['\r', '\n'], ""));
+            let bytes = if encoded { decoded()? } else { value.as_bytes().to_vec() };
             values.insert(key.to_owned(), bytes);
         }
     }

@@ -6,35 +6,35 @@ use anyhow::Result;
 
 use super::process::{Call, Cost};
 
+/// Makes ready for a turn, which is not measured, and gives the processes that it takes.
+type Prepare<'a> = Box<dyn Fn(usize) -> Result<Vec<Call>> + 'a>;
+
 /// Somebody who does the work.
 pub struct Contender<'a> {
     name: &'static str,
-    calls: Vec<Call>,
+    prepare: Prepare<'a>,
     scale: u32,
-    before: Box<dyn Fn() -> Result<()> + 'a>,
 }
 
 impl<'a> Contender<'a> {
-    /// A contender who takes one process.
+    /// A contender who takes the same process in each turn.
     pub fn new(name: &'static str, call: Call) -> Self {
-        Self { name, calls: vec![call], scale: 1, before: Box::new(|| Ok(())) }
+        Self::in_a_loop(name, vec![call], 1)
     }
 
     /// A contender who takes one process after the other, `scale` times as many as these.
     pub fn in_a_loop(name: &'static str, calls: Vec<Call>, scale: u32) -> Self {
-        Self { name, calls, scale, before: Box::new(|| Ok(())) }
+        Self { name, prepare: Box::new(move |_| Ok(calls.clone())), scale }
     }
 
-    /// The same contender, with what must be done before each turn and is not measured.
-    pub fn before(mut self, before: impl Fn() -> Result<()> + 'a) -> Self {
-        self.before = Box::new(before);
-        self
+    /// A contender for whom something is made ready before each turn, given by its number.
+    pub fn prepared(name: &'static str, prepare: impl Fn(usize) -> Result<Call> + 'a) -> Self {
+        Self { name, prepare: Box::new(move |turn| Ok(vec![prepare(turn)?])), scale: 1 }
     }
 
-    fn turn(&self) -> Result<Cost> {
-        (self.before)()?;
+    fn turn(&self, turn: usize) -> Result<Cost> {
         let mut sum = Cost::default();
-        for call in &self.calls {
+        for call in (self.prepare)(turn)? {
             let cost = call.run()?;
             sum.wall += cost.wall;
             sum.cpu += cost.cpu;
@@ -74,7 +74,7 @@ pub fn contest(contenders: &[Contender<'_>], turns: usize) -> Result<Vec<Times>>
         contenders.iter().map(|contender| Times { name: contender.name, wall: vec![], cpu: vec![] }).collect();
     for turn in 0..=turns {
         for (contender, times) in contenders.iter().zip(&mut times) {
-            let cost = contender.turn()?;
+            let cost = contender.turn(turn)?;
             if turn > 0 {
                 times.wall.push(cost.wall);
                 times.cpu.push(cost.cpu);

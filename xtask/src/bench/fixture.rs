@@ -162,23 +162,21 @@ impl Repository {
         Ok(())
     }
 
-    /// Removes what sealing made.
-    pub fn remove_sealed(&self) -> Result<()> {
-        self.remove(".sealed.yaml")
-    }
-
     /// Removes the plaintext.
     pub fn remove_sources(&self) -> Result<()> {
-        self.remove(".secret.yaml")
-    }
-
-    fn remove(&self, suffix: &str) -> Result<()> {
         for entry in walkdir::WalkDir::new(self.folder.join("overlays")) {
             let entry = entry?;
-            if entry.file_name().to_string_lossy().ends_with(suffix) {
+            if entry.file_name().to_string_lossy().ends_with(".secret.yaml") {
                 fs::remove_file(entry.path())?;
             }
         }
+        Ok(())
+    }
+
+    /// Waits until everything written is on the disk, so that nobody's turn pays for it.
+    pub fn settle(&self) -> Result<()> {
+        let status = Command::new("sync").arg("-f").arg(&self.folder).status();
+        ensure!(status.context("sync does not start")?.success(), "sync: not done");
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 
 use super::Sizes;
 use super::contest::{Contender, Times, contest, median, ratio};
-use super::fixture::{Fixture, Readers, Repository};
+use super::fixture::{Fixture, Readers};
 use super::inside::{Document, READ, rsa};
 use super::process::Call;
 use crate::run::say;
@@ -138,10 +138,31 @@ impl Bench<'_> {
     }
 }
 
-/// A contender who seals a path of a repository from nothing.
-fn sealing<'a>(name: &'static str, repository: &'a Repository, path: &Path) -> Contender<'a> {
-    let call = repository.ageseal().args([Path::new("seal"), path]);
-    Contender::new(name, call).before(|| repository.remove_sealed())
+/// A contender who seals so many Secrets from nothing.
+///
+/// Each turn has a repository of its own: ext4 takes its time to use the place of a file that was removed just now, and
+/// that would be measured too.
+fn sealing<'a>(
+    name: &'static str,
+    bench: &'a Bench<'_>,
+    readers: Readers,
+    secrets: usize,
+    threads: Option<&'static str>,
+) -> Contender<'a> {
+    Contender::prepared(name, move |turn| {
+        let repository = bench.fixture.repository(&format!("{name} {turn}"), readers)?;
+        let sources = repository.write_secrets(secrets)?;
+        repository.settle()?;
+        let call = repository.ageseal().args([Path::new("seal")]);
+        let call = match sources.as_slice() {
+            [source] => call.args([source]),
+            _ => call.args(["overlays"]),
+        };
+        Ok(match threads {
+            Some(threads) => call.env("RAYON_NUM_THREADS", threads),
+            None => call,
+        })
+    })
 }
 
 const CLASSIC: &str = "ageseal, one X25519 recipient";
@@ -154,20 +175,20 @@ fn split(times: &[Times], ours: usize) -> impl Iterator<Item = (&Times, &Times)>
 }
 
 fn one(bench: &Bench<'_>) -> Result<Row> {
-    let classic = bench.fixture.repository("one-classic", Readers::OneClassic)?;
-    let hybrid = bench.fixture.repository("one-hybrid", Readers::TwoHybrid)?;
-    let sources = classic.write_secrets(1)?;
-    hybrid.write_secrets(1)?;
-    let path = Path::new("overlays/prod/part-000/db-00000.secret.yaml");
-    let mut contenders = vec![sealing(CLASSIC, &classic, path), sealing(HYBRID, &hybrid, path)];
+    let sources = bench.fixture.repository("one", Readers::OneClassic)?.write_secrets(1)?;
+    let mut contenders = vec![
+        sealing(CLASSIC, bench, Readers::OneClassic, 1, None),
+        sealing(HYBRID, bench, Readers::TwoHybrid, 1, None),
+    ];
     contenders.extend(bench.sealing_peers(&sources, 1)?);
     let times = contest(&contenders, bench.sizes.turns)?;
     let mut claims: Vec<Claim> = split(&times, 2)
         .map(|(our, peer)| Claim::times_faster(format!("{} : {}", peer.name, our.name), peer.wall(), our.wall(), 5.0))
         .collect();
-    for (name, repository) in [(CLASSIC, &classic), (HYBRID, &hybrid)] {
-        repository.remove_sealed()?;
-        let kib = repository.ageseal().args([Path::new("seal"), path]).peak()?;
+    for (name, readers) in [(CLASSIC, Readers::OneClassic), (HYBRID, Readers::TwoHybrid)] {
+        let repository = bench.fixture.repository(&format!("peak {name}"), readers)?;
+        let source = repository.write_secrets(1)?;
+        let kib = repository.ageseal().args(["seal"]).args(source).peak()?;
         let measured = u32::try_from(kib).map(f64::from)? / 1024.0;
         let what = format!("peak resident memory of {name}");
         claims.push(Claim { what, measured, unit: "MiB", limit: Limit::Below(15.0) });
@@ -183,21 +204,14 @@ fn one(bench: &Bench<'_>) -> Result<Row> {
 
 fn tree(bench: &Bench<'_>) -> Result<Row> {
     let Sizes { secrets, sample, tree_turns, .. } = bench.sizes;
-    let classic = bench.fixture.repository("tree-classic", Readers::OneClassic)?;
-    let hybrid = bench.fixture.repository("tree-hybrid", Readers::TwoHybrid)?;
-    let sources = classic.write_secrets(secrets)?;
-    hybrid.write_secrets(secrets)?;
-    let path = Path::new("overlays");
-    let one_thread = |name, repository: &Repository| {
-        Contender::new(name, repository.ageseal().args([Path::new("seal"), path]).env("RAYON_NUM_THREADS", "1"))
-    };
+    let sources = bench.fixture.repository("tree", Readers::OneClassic)?.write_secrets(sample)?;
     let mut contenders = vec![
-        sealing(CLASSIC, &classic, path),
-        sealing(HYBRID, &hybrid, path),
-        one_thread("ageseal, one X25519 recipient, one thread", &classic).before(|| classic.remove_sealed()),
-        one_thread("ageseal, two post-quantum recipients, one thread", &hybrid).before(|| hybrid.remove_sealed()),
+        sealing(CLASSIC, bench, Readers::OneClassic, secrets, None),
+        sealing(HYBRID, bench, Readers::TwoHybrid, secrets, None),
+        sealing("ageseal, one X25519 recipient, one thread", bench, Readers::OneClassic, secrets, Some("1")),
+        sealing("ageseal, two post-quantum recipients, one thread", bench, Readers::TwoHybrid, secrets, Some("1")),
     ];
-    contenders.extend(bench.sealing_peers(&sources[..sample], secrets)?);
+    contenders.extend(bench.sealing_peers(&sources, secrets)?);
     let mut times = contest(&contenders, tree_turns)?;
     let single = times.drain(2..4).collect::<Vec<_>>();
     let mut claims = vec![];
@@ -267,6 +281,7 @@ fn check(bench: &Bench<'_>) -> Result<Row> {
     repository.ageseal().args(["seal", "overlays"]).run()?;
     repository.remove_sources()?;
     repository.write_manifests(bench.sizes.files - bench.sizes.files / 10)?;
+    repository.settle()?;
     let reading = Call::new(std::env::current_exe()?, repository.folder()).args([READ, "."]);
     let contenders = [
         Contender::new("ageseal check", repository.ageseal().args(["check"])),
@@ -298,14 +313,13 @@ fn no_op(bench: &Bench<'_>) -> Result<Row> {
         (Readers::OneClassic, "sealing, one X25519 recipient", "sealing again, one X25519 recipient"),
         (Readers::TwoHybrid, "sealing, two post-quantum recipients", "sealing again, two post-quantum recipients"),
     ] {
-        let name = if readers == Readers::OneClassic { "no-op-classic" } else { "no-op-hybrid" };
-        let repository = bench.fixture.repository(name, readers)?;
-        repository.write_secrets(bench.sizes.secrets)?;
-        let call = repository.ageseal().args(["seal", "overlays"]);
-        // Its turn comes after the other's, so everything is sealed when it starts.
-        let no_op = call.clone().args([Path::new("-i"), repository.identity()]);
-        let contenders =
-            [Contender::new(sealing_name, call).before(|| repository.remove_sealed()), Contender::new(again, no_op)];
+        let again = Contender::prepared(again, |turn| {
+            // The other's turn came before, so everything is sealed.
+            let repository = bench.fixture.repository(&format!("{sealing_name} {turn}"), readers)?;
+            repository.settle()?;
+            Ok(repository.ageseal().args(["seal", "overlays"]).args([Path::new("-i"), repository.identity()]))
+        });
+        let contenders = [sealing(sealing_name, bench, readers, bench.sizes.secrets, None), again];
         let times = contest(&contenders, bench.sizes.tree_turns)?;
         for (first, again) in split(&times, 1) {
             claims.push(Claim::times_faster(
