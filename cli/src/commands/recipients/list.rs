@@ -19,7 +19,11 @@ use crate::ui::{Line, Ui};
 #[command(after_help = "\
 Examples:
   ageseal recipients list
-  ageseal recipients list --json")]
+  ageseal recipients list --json
+
+With --json: {\"names\": [{\"name\", \"file\" (null: there is none), \"rules\": [{\"paths\", \"line\"}],
+\"recipients\": [{\"id\", \"recipient\", \"kind\" (hybrid, x25519, ssh, plugin), \"comment\",
+\"superseded\" (a day or null), \"line\"}]}], \"problems\": [{\"message\", \"path\", \"line\", \"hint\"}]}")]
 pub struct Args {
     /// Print JSON
     #[arg(long)]
