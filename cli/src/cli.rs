@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::{self, Command};
@@ -68,8 +69,24 @@ pub fn run() -> ExitCode {
 /// Errors: clap's, which is also how it answers `--help` and `--version`.
 fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     let mut definition = definition(args.first());
-    let matches = definition.try_get_matches_from_mut(args)?;
+    let matches = definition.try_get_matches_from_mut(args).map_err(redacted)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut definition))
+}
+
+/// Takes a word that no option and no command expects out of clap's error: `set FILE KEY VALUE` ends here, and the word
+/// may be the value. A mistyped option is still named.
+fn redacted(mut error: clap::Error) -> clap::Error {
+    let kind = match error.kind() {
+        ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        ErrorKind::TooManyValues => ContextKind::InvalidValue,
+        _ => return error,
+    };
+    let option = matches!(error.get(kind), Some(ContextValue::String(word)) if word.starts_with('-'));
+    if kind == ContextKind::InvalidValue || !option {
+        error.insert(kind, ContextValue::String("<redacted>".to_owned()));
+        error.remove(ContextKind::Suggested);
+    }
+    error
 }
 
 #[cfg(test)]

@@ -100,6 +100,11 @@ impl Options {
     fn literals(&self, ui: &Ui, collected: &mut Collected) {
         for text in &self.from_literal {
             match text.split_once('=') {
+                // Nor is what stands before the `=`: it may be the beginning of a value.
+                Some((key, _)) if !is_data_key(key) => collected.errors.push(
+                    CliError::usage("--from-literal: the text before `=` is not a data key")
+                        .hint("KEY=VALUE, where KEY is 1 to 253 letters, digits, `-`, `_` or `.`"),
+                ),
                 Some((key, value)) => collected.add(key, Ok(Plaintext::new(value.as_bytes().to_vec()))),
                 // The text is not repeated: it may be the value.
                 None => collected.errors.push(CliError::usage("--from-literal without `=`").hint("KEY=VALUE")),
