@@ -1,108 +1,108 @@
-//! Where things stand in a text: lines, columns, and where an entry ends.
+//! Where things stand in a text: lines, columns, the entries of a collection, and what belongs to an entry.
 
-use super::node::Node;
+use super::node::{Node, ScalarStyle};
+use super::plain::PlainType;
 use super::render::Layout;
 use super::stream::Stream;
 
-/// The first byte of the line that holds this offset.
+/// The first byte of the line that holds an offset; a byte-order mark is no part of the first line.
 pub(super) fn line_start(text: &str, at: usize) -> usize {
-    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    // A byte-order mark is no part of the first line.
-    if start == 0 && text.starts_with('\u{feff}') { '\u{feff}'.len_utf8().min(at) } else { start }
+    match text[..at].rfind(['\n', '\r']) {
+        Some(line_break) => line_break + 1,
+        None if text.starts_with('\u{feff}') => '\u{feff}'.len_utf8().min(at),
+        None => 0,
+    }
 }
 
-/// One past the line break of the line that holds this offset, or the end of the text.
+/// The offset of the line break that ends the line, or the end of the text.
 pub(super) fn line_end(text: &str, at: usize) -> usize {
-    text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1)
+    text[at..].find(['\n', '\r']).map_or(text.len(), |length| at + length)
+}
+
+/// The first byte of the next line, or the end of the text.
+pub(super) fn line_after(text: &str, at: usize) -> usize {
+    super::parse::line_after(text, at as u32) as usize
 }
 
 /// The offset before the line break that ends here, if one does.
 pub(super) fn without_break(text: &str, end: usize) -> usize {
     let head = &text[..end];
     let head = head.strip_suffix('\n').map_or(head, |head| head.strip_suffix('\r').unwrap_or(head));
-    head.len()
+    if head.len() == end { head.strip_suffix('\r').unwrap_or(head).len() } else { head.len() }
 }
 
-/// The column of an offset in characters, from 0.
+/// The column of an offset, from 0. Only blanks and indicators stand before what is asked for here, so bytes count.
 pub(super) fn column(text: &str, at: usize) -> usize {
-    text[line_start(text, at)..at].chars().count()
+    at - line_start(text, at)
 }
 
-/// Whether there are only blanks between two offsets.
-pub(super) fn only_blank(text: &str, from: usize, to: usize) -> bool {
-    text[from..to].bytes().all(|byte| matches!(byte, b' ' | b'\t'))
+/// Whether only blanks stand between the start of the line and an offset.
+pub(super) fn starts_line(text: &str, at: usize) -> bool {
+    is_blank(&text[line_start(text, at)..at])
 }
 
-/// The dash of a block sequence's item: the last one before its content.
-pub(super) fn dash(text: &str, content: usize) -> usize {
-    let mut at = content;
-    while at > 0 {
-        let head = &text[..at];
-        // Comments between a dash and its content hold dashes of their own.
-        let line = line_start(text, at);
-        let part = &head[line..];
-        let code = comment_start(part).map_or(part, |comment| &part[..comment]);
-        if let Some(found) = code.rfind('-') {
-            return line + found;
-        }
-        at = line.saturating_sub(1);
-    }
-    content
+/// Whether there is nothing but blanks.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
-fn comment_start(line: &str) -> Option<usize> {
-    let trimmed = line.len() - line.trim_start().len();
-    if line[trimmed..].starts_with('#') {
-        return Some(trimmed);
-    }
-    line.find("- #").map(|at| at + 2)
+/// Whether the line goes on with a comment, after blanks.
+pub(super) fn comment_follows(text: &str, at: usize) -> bool {
+    text[at..].trim_start_matches([' ', '\t']).starts_with('#')
 }
 
-/// Where an entry ends: past the line break of its last line, with the comments that stand deeper than its key.
-pub(super) fn entry_end(stream: &Stream, key: Node<'_>, value: Node<'_>) -> usize {
-    let text = stream.text();
-    let end = value.full_span().end.max(key.full_span().end);
-    deeper_comments(stream, line_end(text, end), column(text, key.full_span().start))
-}
-
-/// Where an item ends: as an entry does, by the column of its dash.
-pub(super) fn item_end(stream: &Stream, _sequence: Node<'_>, value: Node<'_>) -> usize {
-    let text = stream.text();
-    let dash = dash(text, value.full_span().start);
-    deeper_comments(stream, line_end(text, value.full_span().end), column(text, dash))
-}
-
-/// Takes in the comment lines that follow and stand deeper than a column, and the blank lines between them.
-fn deeper_comments(stream: &Stream, from: usize, than: usize) -> usize {
-    let text = stream.text();
-    let mut end = from;
+/// Skips blanks, line breaks and comments, and commas if asked to.
+pub(super) fn skip_blank(text: &str, from: usize, commas: bool) -> usize {
+    let bytes = text.as_bytes();
     let mut at = from;
-    while at < text.len() {
-        let next = line_end(text, at);
-        let line = text[at..next].trim_end_matches(['\n', '\r']);
-        let content = line.trim_start_matches([' ', '\t']);
-        if content.is_empty() {
-            at = next;
-            continue;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+            b',' if commas => at += 1,
+            b'#' => at = line_end(text, at),
+            _ => break,
         }
-        let deeper = line.len() - content.len() > than;
-        if !content.starts_with('#') || !deeper {
+    }
+    at
+}
+
+/// The blanks at the start of the line that holds an offset.
+pub(super) fn indentation(text: &str, at: usize) -> &str {
+    let line = &text[line_start(text, at)..line_end(text, at)];
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
+/// The start of the line after an entry that ends at `end`, with the comment lines below it that stand deeper than its
+/// column: they belong to what the entry holds.
+pub(super) fn tail(text: &str, end: usize, column: usize) -> usize {
+    let mut found = line_after(text, end);
+    let mut at = found;
+    while at < text.len() {
+        let line = &text[at..line_end(text, at)];
+        let content = line.trim_start_matches([' ', '\t']);
+        let next = line_after(text, at);
+        if content.starts_with('#') {
+            if line.len() - content.len() <= column {
+                break;
+            }
+            found = next;
+        } else if !content.is_empty() {
             break;
         }
-        end = next;
         at = next;
     }
-    end
+    found
 }
 
-/// The start of the comment lines directly above a line, at the same column.
-pub(super) fn comments_above(stream: &Stream, line: usize, column: usize) -> usize {
-    let text = stream.text();
+/// The start of the comment lines directly above a line, at this column.
+pub(super) fn comments_above(text: &str, line: usize, column: usize) -> usize {
     let mut start = line;
     while start > 0 {
-        let above = line_start(text, start - 1);
-        let content = text[above..start].trim_start_matches([' ', '\t']);
-        if !content.starts_with('#') || text[above..start].len() - content.len() != column {
+        let above = line_start(text, without_break(text, start));
+        if above >= start || !text[above..start].trim_start_matches(' ').starts_with('#') {
+            break;
+        }
+        if indentation(text, above).len() != column {
             break;
         }
         start = above;
@@ -110,48 +110,93 @@ pub(super) fn comments_above(stream: &Stream, line: usize, column: usize) -> usi
     start
 }
 
+/// One entry of a mapping or item of a sequence, with the bytes from its key, `?` or `-` to the end of its value.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) value: Node<'a>,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// The entries or items of a collection, in order.
+pub(super) fn entries<'a>(collection: Node<'a>) -> Vec<Entry<'a>> {
+    let text = collection.stream.text();
+    let flow = collection.is_flow();
+    let mut at = collection.span().start + usize::from(flow && !collection.raw().pair);
+    let pairs = collection.entries().map(|(key, value)| (Some(key), value));
+    let items = collection.items().map(|value| (None, value));
+    pairs
+        .chain(items)
+        .map(|(key, value)| {
+            let content = key.unwrap_or(value).full_span();
+            let start = skip_blank(text, at, flow).min(content.start.max(at));
+            at = value.full_span().end.max(content.end).max(start);
+            Entry { value, start, end: at }
+        })
+        .collect()
+}
+
 /// How the text around a node is laid out: its line break, and the steps of its indentation.
+///
+/// The first mapping below a key tells the step, the first sequence below a key whether and how far dashes are indented.
 pub(super) fn layout_of<'a>(stream: &'a Stream, near: Node<'a>) -> Layout<'a> {
     let root = std::iter::successors(Some(near), Node::parent).last().unwrap_or(near);
+    let newline = stream.newline();
+    if root.is_flow() {
+        return Layout { newline, step: 2, sequence_step: 0, json: is_json(root) };
+    }
+    let text = stream.text();
     let (mut step, mut sequence_step) = (None, None);
-    measure(stream, root, &mut step, &mut sequence_step);
-    let json = root.is_flow() && root.source().contains('"');
-    Layout { newline: stream.newline(), step: step.unwrap_or(2), sequence_step: sequence_step.unwrap_or(0), json }
-}
-
-/// Finds the first mapping below a key, and the first sequence below a key, in block style.
-fn measure(stream: &Stream, node: Node<'_>, step: &mut Option<usize>, sequence_step: &mut Option<usize>) {
-    let text = stream.text();
-    for (key, value) in node.entries() {
+    for node in below(root) {
         if step.is_some() && sequence_step.is_some() {
-            return;
+            break;
         }
-        let outer = column(text, key.full_span().start);
-        if !value.is_flow() && value.full_span() == value.span() {
-            let inner = column(text, value.span().start);
-            if value.is_mapping() && inner > outer {
-                step.get_or_insert(inner - outer);
-            } else if value.is_sequence() && inner >= outer {
-                sequence_step.get_or_insert(inner - outer);
-            }
+        let Some(parent) = node.parent() else { continue };
+        let inner = node.span().start;
+        if node.is_flow() || node.is_scalar() || !parent.is_mapping() || !starts_line(text, inner) {
+            continue;
         }
-        measure(stream, value, step, sequence_step);
+        let (outer, inner) = (column(text, parent.span().start), column(text, inner));
+        if node.is_mapping() && inner > outer {
+            step.get_or_insert(inner - outer);
+        } else if node.is_sequence() && inner >= outer {
+            sequence_step.get_or_insert(inner - outer);
+        }
     }
-    for item in node.items() {
-        measure(stream, item, step, sequence_step);
-    }
+    let step = step.filter(|step| *step < 10).unwrap_or(2);
+    Layout { newline, step, sequence_step: sequence_step.unwrap_or(0), json: false }
 }
 
-/// The indentation of a flow collection's own line, and the step to its children.
-pub(super) fn pretty(stream: &Stream, node: Node<'_>) -> (String, String) {
-    let text = stream.text();
-    let indent_of = |at: usize| {
-        let line = &text[line_start(text, at)..];
-        line[..line.len() - line.trim_start_matches([' ', '\t']).len()].to_owned()
-    };
-    let indent = indent_of(node.span().start);
-    let child = node.entries().map(|(key, _)| key).chain(node.items()).next();
-    let inner = child.map(|child| indent_of(child.span().start)).unwrap_or_default();
-    let step = inner.strip_prefix(indent.as_str()).filter(|step| !step.is_empty()).unwrap_or("  ");
-    (indent.clone(), step.to_owned())
+/// A node and all nodes below it. They follow each other in the arena.
+fn below<'a>(root: Node<'a>) -> impl Iterator<Item = Node<'a>> {
+    let stream = root.stream;
+    let last = stream.documents().filter_map(|document| document.root()).map(|node| node.id).find(|id| *id > root.id);
+    let end = last.unwrap_or(stream.nodes.len() as u32);
+    (root.id..end).filter_map(|id| stream.node(id))
+}
+
+/// Whether a document is JSON by its quotes: a string in double quotes, and none in single quotes or none at all.
+fn is_json(root: Node<'_>) -> bool {
+    let mut quoted = false;
+    for node in below(root) {
+        match node.scalar_style() {
+            Some(ScalarStyle::DoubleQuoted) => quoted = true,
+            Some(ScalarStyle::Plain) if node.plain_type() != PlainType::Str => {}
+            Some(_) => return false,
+            None => {}
+        }
+    }
+    quoted
+}
+
+/// The indentation of the line of a flow collection, and the step to its children, if it stands over several lines.
+pub(super) fn pretty(collection: Node<'_>) -> Option<(&str, &str)> {
+    let text = collection.stream.text();
+    let span = collection.span();
+    let child = skip_blank(text, span.start + 1, false);
+    if !starts_line(text, child) || child >= span.end {
+        return None;
+    }
+    let (outer, inner) = (indentation(text, span.start), indentation(text, child));
+    Some((outer, inner.strip_prefix(outer).filter(|step| !step.is_empty()).unwrap_or("  ")))
 }

@@ -14,6 +14,7 @@ mod layout;
 mod node;
 mod parse;
 mod plain;
+mod plan;
 mod proof;
 mod render;
 mod stream;

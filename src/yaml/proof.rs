@@ -1,126 +1,31 @@
 //! The proof that edits changed what was asked for, and nothing else.
+//!
+//! The old tree, with what was asked for put in its place, and the new tree are walked side by side: every node must
+//! have the same kind, style, text, tag and anchor, and every new value must read back as it was given. The comments
+//! outside the changes must be the same, in the same order.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
-use zeroize::Zeroizing;
-
-use super::edit::{Change, EditError};
+use super::edit::{Asked, Asks, EditError, Gap};
 use super::node::{Kind, Node};
-use super::stream::Stream;
+use super::plan::Change;
+use super::stream::{Comment, Stream};
 use super::value::Value;
 
-/// What a piece of new text has to read back as.
-pub(super) enum Written {
-    /// A value.
-    Value(Value),
-    /// An entry of a mapping.
-    Entry(String, Value),
-    /// Raw text: what it says is not known here.
-    Anything,
-}
-
-/// Applies sorted changes that do not overlap, parses the result and compares.
-pub(super) fn apply(stream: &Stream, changes: &[Change], gone: &BTreeSet<u32>) -> Result<Stream, EditError> {
-    let old = stream.text();
-    let grown: usize = changes.iter().map(|change| change.text.len()).sum();
-    let mut text = Zeroizing::new(String::with_capacity(old.len() + grown));
-    let mut regions = Vec::with_capacity(changes.len());
-    let mut at = 0;
-    for change in changes {
-        text.push_str(&old[at..change.span.start]);
-        let start = text.len();
-        text.push_str(&change.text);
-        regions.push(start..text.len());
-        at = change.span.end;
-    }
-    text.push_str(&old[at..]);
-    let new = Stream::parse(std::mem::take(&mut *text)).map_err(EditError::Reparse)?;
-    let anything = changes.iter().any(|change| change.written.iter().any(|w| matches!(w, Written::Anything)));
-    if !anything {
-        compare(stream, &new, changes, &regions, gone)?;
-    }
-    compare_comments(stream, &new, changes, &regions)?;
-    for (change, region) in changes.iter().zip(&regions) {
-        for written in &change.written {
-            if !reads_back(&new, region, written) {
-                return Err(EditError::NotEqual { at: stream.location(change.span.start) });
-            }
-        }
-    }
-    Ok(new)
-}
-
-/// Every node outside the edits, in order, is what it was: kind, style, text, tag, anchor and depth.
-fn compare(
+/// Compares the two streams. The regions are where the changes' texts stand in the new one.
+pub(super) fn prove(
     old: &Stream,
     new: &Stream,
-    changes: &[Change],
-    regions: &[Range<usize>],
-    gone: &BTreeSet<u32>,
-) -> Result<(), EditError> {
-    let _ = changes;
-    let before = walk(old, |node| gone.contains(&node.id));
-    let after = walk(new, |node| regions.iter().any(|region| within(region, node)));
-    for index in 0..before.len().max(after.len()) {
-        let same = match (before.get(index), after.get(index)) {
-            (Some((old, old_depth)), Some((new, new_depth))) => old_depth == new_depth && equal(*old, *new),
-            _ => false,
-        };
-        if !same {
-            let at = before.get(index).map_or(old.text().len(), |(node, _)| node.span().start);
-            return Err(EditError::NotEqual { at: old.location(at) });
-        }
-    }
-    Ok(())
-}
-
-fn within(region: &Range<usize>, node: Node<'_>) -> bool {
-    let span = node.span();
-    region.start <= span.start && span.end <= region.end && span.start < region.end
-}
-
-/// The nodes of a stream with their depth, without those that are left out and what is below them.
-fn walk<'a>(stream: &'a Stream, left_out: impl Fn(Node<'a>) -> bool) -> Vec<(Node<'a>, usize)> {
-    fn visit<'a>(node: Node<'a>, depth: usize, left_out: &impl Fn(Node<'a>) -> bool, found: &mut Vec<(Node<'a>, usize)>) {
-        if left_out(node) {
-            return;
-        }
-        found.push((node, depth));
-        for (key, value) in node.entries() {
-            visit(key, depth + 1, left_out, found);
-            visit(value, depth + 1, left_out, found);
-        }
-        for item in node.items() {
-            visit(item, depth + 1, left_out, found);
-        }
-    }
-    let mut found = Vec::new();
-    for root in stream.documents().filter_map(|document| document.root()) {
-        visit(root, 0, &left_out, &mut found);
-    }
-    found
-}
-
-fn equal(old: Node<'_>, new: Node<'_>) -> bool {
-    let target = |node: Node<'_>| node.target().map(|target| target.anchor().map(str::to_owned));
-    old.kind() == new.kind()
-        && old.is_flow() == new.is_flow()
-        && old.scalar_style() == new.scalar_style()
-        && old.str() == new.str()
-        && old.tag() == new.tag()
-        && old.anchor() == new.anchor()
-        && target(old) == target(new)
-}
-
-fn compare_comments(
-    old: &Stream,
-    new: &Stream,
+    asks: &Asks,
     changes: &[Change],
     regions: &[Range<usize>],
 ) -> Result<(), EditError> {
-    let mut before = old.comments().filter(|c| !changes.iter().any(|change| change.span.contains(&c.span().start)));
-    let mut after = new.comments().filter(|c| !regions.iter().any(|region| region.contains(&c.span().start)));
+    let raw = changes.iter().zip(regions).filter(|(change, _)| asks.raw.iter().any(|(span, _)| *span == change.span));
+    let proof = Proof { old, asks, raw: raw.map(|(_, region)| region.clone()).collect() };
+    proof.documents(new).map_err(|at| EditError::NotEqual { at: old.location(at) })?;
+    let spans: Vec<Range<usize>> = changes.iter().map(|change| change.span.clone()).collect();
+    let mut before = old.comments().filter(|comment| !covered(&spans, *comment));
+    let mut after = new.comments().filter(|comment| !covered(regions, *comment));
     loop {
         match (before.next(), after.next()) {
             (None, None) => return Ok(()),
@@ -133,42 +38,183 @@ fn compare_comments(
     }
 }
 
-/// Whether the first node in the new text is what was written there.
-fn reads_back(new: &Stream, region: &Range<usize>, written: &Written) -> bool {
-    let all = walk(new, |_| false);
-    let first = all.iter().map(|(node, _)| *node).find(|node| region.contains(&node.span().start));
-    let Some(node) = first else { return matches!(written, Written::Anything) };
-    match written {
-        Written::Anything => true,
-        Written::Value(value) => is_value(node, value),
-        Written::Entry(key, value) => {
-            // In flow style without braces a mapping may start where its first key does.
-            let key_node = if node.is_mapping() { node.entries().next().map(|(key, _)| key) } else { Some(node) };
-            key_node.is_some_and(|node| {
-                let entry = node.parent().and_then(|mapping| mapping.entries().find(|(other, _)| *other == node));
-                node.str() == Some(key) && entry.is_some_and(|(_, node)| is_value(node, value))
-            })
+/// Whether one of the sorted spans holds the comment.
+fn covered(spans: &[Range<usize>], comment: Comment<'_>) -> bool {
+    let comment = comment.span();
+    let until = spans.partition_point(|span| span.start <= comment.start);
+    spans[..until]
+        .iter()
+        .rev()
+        .take_while(|span| span.end >= comment.end || span.is_empty())
+        .any(|span| span.end >= comment.end)
+}
+
+/// What a node of the new tree has to be.
+enum Want<'w> {
+    Node(Node<'w>),
+    Value(&'w Value),
+    Key(&'w str),
+}
+
+struct Proof<'p> {
+    old: &'p Stream,
+    asks: &'p Asks,
+    /// Where the texts of raw edits stand in the new text: what they say is not known here.
+    raw: Vec<Range<usize>>,
+}
+
+/// The offset in the old text near which the two differ.
+type Differs = Result<(), usize>;
+
+impl Proof<'_> {
+    fn documents(&self, new: &Stream) -> Differs {
+        let asks = self.asks;
+        let mut found = new.documents();
+        for document in self.old.documents().filter(|document| !asks.removed_documents.contains(&document.index())) {
+            let at = document.span().start;
+            let new = found.next().ok_or(at)?;
+            let same = match (document.root(), new.root(), asks.filled.get(&document.index())) {
+                (None, Some(new), Some(value)) => reads_as(new, value),
+                (Some(old), Some(new), _) => {
+                    self.same(old, new)?;
+                    true
+                }
+                (old, new, None) => {
+                    old.is_none_or(|old| self.is_raw_old(old)) && new.is_none_or(|new| self.is_raw_new(new))
+                }
+                _ => false,
+            };
+            let moved = !asks.removed_documents.is_empty();
+            if !same || (!moved && document.has_marker() != new.has_marker()) {
+                return Err(at);
+            }
+        }
+        for value in &asks.appended {
+            let root = found.next().and_then(|document| document.root());
+            let is_null = root.is_none() && matches!(value, Value::Null);
+            if !is_null && !root.is_some_and(|root| reads_as(root, value)) {
+                return Err(self.old.text().len());
+            }
+        }
+        if found.next().is_some() { Err(self.old.text().len()) } else { Ok(()) }
+    }
+
+    fn same(&self, old: Node<'_>, new: Node<'_>) -> Differs {
+        let at = old.span().start;
+        let holds = |holds: bool| if holds { Ok(()) } else { Err(at) };
+        if self.is_raw_old(old) && self.is_raw_new(new) {
+            return Ok(());
+        }
+        holds(old.tag() == new.tag() && old.anchor() == new.anchor())?;
+        if let Some(value) = self.asks.replaced.get(&old.id) {
+            return holds(reads_as(new, value) || (new.tag().is_some() && reads_as_tagged(new, value)));
+        }
+        holds(old.kind() == new.kind() && old.scalar_style() == new.scalar_style() && old.str() == new.str())?;
+        match old.kind() {
+            Kind::Scalar => Ok(()),
+            Kind::Alias => {
+                let anchor = |node: Node<'_>| node.target().and_then(|node| node.anchor().map(str::to_owned));
+                holds(anchor(old) == anchor(new))
+            }
+            Kind::Mapping | Kind::Sequence => self.same_children(old, new),
+        }
+    }
+
+    fn same_children(&self, old: Node<'_>, new: Node<'_>) -> Differs {
+        let at = old.span().start;
+        let none = Asked::default();
+        let asked = self.asks.collections.get(&old.id).unwrap_or(&none);
+        let wanted = self.wanted(old, asked);
+        let found = children(new).into_iter().flatten().flatten();
+        let found: Vec<Node<'_>> = found.filter(|node| !self.is_raw_new(*node)).collect();
+        // What is emptied becomes `{}` or `[]`, what was that and is filled becomes a block.
+        let turned = old.is_flow() != new.is_flow();
+        let may_turn = found.is_empty() || children(old).is_empty();
+        if wanted.len() != found.len() || (turned && !may_turn) {
+            return Err(at);
+        }
+        for (want, node) in wanted.iter().zip(found) {
+            match want {
+                Want::Node(old) => self.same(*old, node)?,
+                Want::Value(value) if reads_as(node, value) => {}
+                Want::Key(key) if node.is_scalar() && node.str() == Some(key) => {}
+                _ => return Err(at),
+            }
+        }
+        Ok(())
+    }
+
+    /// The children that a collection has to have, keys and values in turn.
+    fn wanted<'w>(&self, old: Node<'w>, asked: &'w Asked) -> Vec<Want<'w>> {
+        let mut wanted = Vec::new();
+        let insert = |wanted: &mut Vec<Want<'w>>, gap: Gap| {
+            for new in asked.inserted.get(&gap).into_iter().flatten() {
+                wanted.extend(new.key.as_deref().map(Want::Key));
+                wanted.push(Want::Value(&new.value));
+            }
+        };
+        let old = children(old);
+        for (child, nodes) in old.iter().enumerate() {
+            insert(&mut wanted, Gap { child, after: false });
+            if !asked.removed.contains_key(&child) {
+                let nodes = nodes.iter().flatten().filter(|node| !self.is_raw_old(**node));
+                wanted.extend(nodes.map(|node| Want::Node(*node)));
+            }
+            insert(&mut wanted, Gap { child, after: true });
+        }
+        if old.is_empty() {
+            insert(&mut wanted, Gap { child: 0, after: false });
+        }
+        wanted
+    }
+
+    /// Whether a raw edit took the node.
+    fn is_raw_old(&self, node: Node<'_>) -> bool {
+        let node = node.full_span();
+        self.asks.raw.iter().any(|(span, _)| span.start <= node.start && node.end <= span.end)
+    }
+
+    /// Whether a raw edit wrote the node.
+    fn is_raw_new(&self, node: Node<'_>) -> bool {
+        let node = node.full_span();
+        self.raw.iter().any(|region| region.start <= node.start && node.end <= region.end)
+    }
+}
+
+/// The keys and values, or the items, of a collection.
+fn children(node: Node<'_>) -> Vec<[Option<Node<'_>>; 2]> {
+    let pairs = node.entries().map(|(key, value)| [Some(key), Some(value)]);
+    pairs.chain(node.items().map(|item| [Some(item), None])).collect()
+}
+
+/// Whether every reader takes the node for this value.
+fn reads_as(node: Node<'_>, value: &Value) -> bool {
+    match value {
+        Value::Null => node.is_null(),
+        Value::Bool(wanted) => node.as_bool() == Some(*wanted),
+        Value::Plain(text) => node.is_scalar() && node.str() == Some(text),
+        Value::Str(text) | Value::SingleQuoted(text) | Value::Literal(text) => node.as_string() == Some(text),
+        Value::Map(entries) => {
+            node.is_mapping()
+                && node.entries().count() == entries.len()
+                && node.entries().zip(entries).all(|((key, node), (wanted, value))| {
+                    key.is_scalar() && key.str() == Some(wanted) && reads_as(node, value)
+                })
+        }
+        Value::Seq(items) | Value::FlowSeq(items) => {
+            node.is_sequence()
+                && node.items().count() == items.len()
+                && node.items().zip(items).all(|(node, value)| reads_as(node, value))
         }
     }
 }
 
-fn is_value(node: Node<'_>, value: &Value) -> bool {
+/// The same under a tag that was there before: the text is what was given.
+fn reads_as_tagged(node: Node<'_>, value: &Value) -> bool {
     match value {
-        Value::Null => node.is_null(),
-        Value::Bool(wanted) => node.as_bool() == Some(*wanted),
-        Value::Plain(text) => node.str() == Some(text),
-        Value::Str(text) | Value::SingleQuoted(text) | Value::Literal(text) => node.as_string() == Some(text),
-        Value::Map(entries) => {
-            node.kind() == Kind::Mapping
-                && node.entries().count() == entries.len()
-                && node.entries().zip(entries).all(|((key, node), (wanted, value))| {
-                    key.str() == Some(wanted) && is_value(node, value)
-                })
-        }
-        Value::Seq(items) | Value::FlowSeq(items) => {
-            node.kind() == Kind::Sequence
-                && node.items().count() == items.len()
-                && node.items().zip(items).all(|(node, value)| is_value(node, value))
-        }
+        Value::Null => node.scalar_style().is_some() && node.str() == Some("null"),
+        Value::Bool(wanted) => node.str() == Some(if *wanted { "true" } else { "false" }),
+        Value::Str(text) | Value::SingleQuoted(text) | Value::Literal(text) => node.str() == Some(text),
+        _ => false,
     }
 }

@@ -80,16 +80,26 @@ pub(super) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Room is made for the whole value at once: a text that grows leaves copies of itself behind.
     pub(super) fn new(layout: Layout<'a>, value: &Value) -> Self {
-        let out = Zeroizing::new(String::with_capacity(256 + room(value, 80)));
-        Self { layout, out, open_end: false }
+        Self::with_room(layout, room(value))
     }
 
-    fn line(&mut self, column: usize) {
+    /// Room for several values; see [`room`].
+    pub(super) fn with_room(layout: Layout<'a>, room: usize) -> Self {
+        Self { layout, out: Zeroizing::new(String::with_capacity(256 + room)), open_end: false }
+    }
+
+    /// The text, and whether it ends in a `|` block.
+    pub(super) fn into_parts(self) -> (Zeroizing<String>, bool) {
+        (self.out, self.open_end)
+    }
+
+    /// Starts a line.
+    pub(super) fn line(&mut self, column: usize) {
         self.out.push_str(self.layout.newline);
         self.spaces(column);
     }
 
-    fn spaces(&mut self, count: usize) {
+    pub(super) fn spaces(&mut self, count: usize) {
         for _ in 0..count {
             self.out.push(' ');
         }
@@ -356,8 +366,13 @@ fn literal_escape(c: char) -> bool {
     c != '\t' && is_escaped(c)
 }
 
-/// An upper bound of the bytes of a value, `column` being how far its lines may be indented.
-fn room(value: &Value, column: usize) -> usize {
+/// An upper bound of the bytes that a value takes.
+pub(super) fn room(value: &Value) -> usize {
+    // Two limits of nesting deep, each level two columns: seldom more, and then the text merely grows.
+    room_at(value, 128)
+}
+
+fn room_at(value: &Value, column: usize) -> usize {
     let string = |text: &str| {
         let escapes = text.chars().filter(|c| is_escaped(*c) || matches!(c, '"' | '\\' | '\'')).count();
         let lines = text.bytes().filter(|byte| *byte == b'\n').count();
@@ -367,10 +382,10 @@ fn room(value: &Value, column: usize) -> usize {
         Value::Null | Value::Bool(_) => 8,
         Value::Plain(text) | Value::Str(text) | Value::SingleQuoted(text) | Value::Literal(text) => string(text),
         Value::Map(entries) => {
-            entries.iter().map(|(key, value)| string(key) + room(value, column + 8) + column + 4).sum::<usize>() + 4
+            entries.iter().map(|(key, value)| string(key) + room_at(value, column + 8) + column + 4).sum::<usize>() + 4
         }
         Value::Seq(items) | Value::FlowSeq(items) => {
-            items.iter().map(|item| room(item, column + 8) + column + 4).sum::<usize>() + 4
+            items.iter().map(|item| room_at(item, column + 8) + column + 4).sum::<usize>() + 4
         }
     }
 }
@@ -463,11 +478,11 @@ mod tests {
     fn json_quotes_all_strings() {
         let value = Value::map([
             ("a", Value::SingleQuoted("it's".into())),
-            ("b", Value::Seq(vec!["x".into(), Value::Null, Value::Plain("1".into())])),
+            ("b", Value::Seq(vec!["x".into(), Value::Null, Value::Plain("v1".into())])),
             ("c", Value::Literal("l\nm\n".into())),
             ("d", Value::Map(vec![])),
         ]);
-        assert_eq!(render_flow(&value), r#"{"a": "it's", "b": ["x", null, 1], "c": "l\nm\n", "d": {}}"#);
+        assert_eq!(render_flow(&value), r#"{"a": "it's", "b": ["x", null, "v1"], "c": "l\nm\n", "d": {}}"#);
     }
 
     #[test]

@@ -70,6 +70,10 @@ impl Stream {
         }
     }
 
+    pub(super) fn parse_zeroizing(text: Zeroizing<String>) -> Result<Self, YamlError> {
+        parse::parse(text)
+    }
+
     pub(super) fn empty(text: Zeroizing<String>) -> Self {
         Self {
             text,
@@ -94,10 +98,7 @@ impl Stream {
 
     /// The line break that the text uses first: `"\r\n"` or `"\n"`; `"\n"` if it has none.
     pub fn newline(&self) -> &'static str {
-        match self.text.bytes().position(|byte| byte == b'\n') {
-            Some(at) if at > 0 && self.text.as_bytes()[at - 1] == b'\r' => "\r\n",
-            _ => "\n",
-        }
+        newline(&self.text)
     }
 
     /// The documents, in order, empty ones too.
@@ -225,6 +226,14 @@ impl<'a> Comment<'a> {
 impl fmt::Debug for Comment<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Comment").field("span", &self.span()).finish_non_exhaustive()
+    }
+}
+
+/// The line break that a text uses first.
+pub(super) fn newline(text: &str) -> &'static str {
+    match text.bytes().position(|byte| byte == b'\n') {
+        Some(at) if at > 0 && text.as_bytes()[at - 1] == b'\r' => "\r\n",
+        _ => "\n",
     }
 }
 
