@@ -44,7 +44,7 @@ impl<'a> Plan<'a> {
                 && !trailing
                 && !flow.grows_below_comment(text, index, &commas, &kept)
             {
-                self.cut(at..at + 1);
+                self.cut(text[..at].trim_end_matches([' ', '\t']).len()..at + 1);
             }
         }
         self.cut_entries(&flow, &commas, &inside);
