@@ -32,10 +32,17 @@ pub fn known(top: &Path, files: &[PathBuf]) -> Known {
     known
 }
 
+/// git in a repository, which runs no program that the repository's own configuration names, and asks no server.
+pub fn git(top: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.args(["--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
+    git.args(["-c", "log.showSignature=false"]).arg("-C").arg(top);
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0");
+    git
+}
+
 fn names(top: &Path, arguments: &[&str], files: &[PathBuf]) -> Vec<PathBuf> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(top)
+    let output = git(top)
         .arg("--literal-pathspecs")
         .args(arguments)
         .arg("--")

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The files among these, given from the top of the repository, that git ignores and does not track.
 ///
@@ -13,9 +13,7 @@ pub(super) fn ignored(top: &Path, files: &[PathBuf]) -> BTreeSet<PathBuf> {
 }
 
 fn ask(top: &Path, files: &[PathBuf]) -> std::io::Result<BTreeSet<PathBuf>> {
-    let mut git = Command::new("git")
-        .arg("-C")
-        .arg(top)
+    let mut git = crate::git::git(top)
         .args(["check-ignore", "-z", "--stdin"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -45,7 +43,9 @@ mod tests {
     use super::*;
 
     fn git(top: &Path, arguments: &[&str]) {
-        assert!(Command::new("git").arg("-C").arg(top).args(arguments).output().unwrap().status.success());
+        assert!(
+            std::process::Command::new("git").arg("-C").arg(top).args(arguments).output().unwrap().status.success()
+        );
     }
 
     #[test]

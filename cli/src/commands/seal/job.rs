@@ -6,7 +6,7 @@ use ageseal::manifest::{ObjectKind, SealedManifest, SecretManifest, could_hold_s
 use ageseal::recipient::KeyRing;
 use ageseal::rewrite::{self, Asked, DocumentPlan, Order, Refusals, SealedFile};
 use ageseal::scope::Scope;
-use ageseal::yaml::Stream;
+use ageseal::yaml::{Node, Stream};
 use rand_core::OsRng;
 
 use super::Args;
@@ -122,6 +122,13 @@ impl Job<'_> {
                         .hint(format!("ageseal seal --in-place {}", self.source.display())),
                 );
             }
+            for other in no_objects(source) {
+                errors.push(
+                    CliError::input("the file holds something else beside its Secrets")
+                        .at(self.source, other.location(), Some("no Kubernetes object".to_owned()))
+                        .hint(format!("remove it, or ageseal seal --in-place {}", self.source.display())),
+                );
+            }
         }
         let now = clock::now();
         let mut secrets = Vec::new();
@@ -199,9 +206,22 @@ fn same(named: &Path, found: &Path) -> bool {
     named.components().eq(found.components())
 }
 
+/// The documents that are no objects at all: a list, a text.
+fn no_objects(stream: &Stream) -> impl Iterator<Item = Node<'_>> {
+    let roots = stream.documents().filter_map(|document| document.root());
+    roots.filter(|root| !root.is_null() && !root.is_mapping())
+}
+
 fn read_sealed<'a>(path: &Path, stream: &'a Stream) -> Result<Vec<SealedManifest<'a>>, Vec<CliError>> {
     let mut errors = Vec::new();
     let mut sealed = Vec::new();
+    for other in no_objects(stream) {
+        errors.push(
+            CliError::input("the existing file holds more than sealed documents, so it is not written over")
+                .at(path, other.location(), Some("no Kubernetes object".to_owned()))
+                .hint("give another file with -o, or remove that document"),
+        );
+    }
     for object in objects(stream).filter(|object| object.kind != ObjectKind::List) {
         if object.kind != ObjectKind::SealedSecret {
             let kind = object.kind_name.unwrap_or("another document").to_owned();
