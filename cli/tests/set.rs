@@ -79,7 +79,8 @@ fn one_of_ten_values_changes_its_own_lines_only() {
     let _ = set(&t, "key4", "newer").ok();
     let after = t.read(FILE);
     equal_but_for(&before, &after, "key4");
-    assert_eq!(before.lines().count(), after.lines().count());
+    // age adds a stanza of random length that means nothing.
+    assert!(before.lines().count().abs_diff(after.lines().count()) < 5);
     assert_eq!(get(&t, FILE, "key4"), "newer");
 }
 

@@ -71,6 +71,7 @@ fn a_private_key_in_a_recipients_file_is_refused_loudly() {
         let run = no_sealing(&t).says(PUB).says("private key").never_says(&body).never_says(&body.to_lowercase());
         assert!(run.stderr.contains("change") || run.stderr.contains("history"), "what to do: {}", run.stderr);
         // In a file that was named by hand as well, and on the command line.
+        let t = with_source();
         t.write("hand.txt", &key);
         let _ =
             refused(&t, &["seal", SOURCE, "-R", "hand.txt"], 4).says("hand.txt").says("private key").never_says(&body);
