@@ -257,12 +257,10 @@ impl<'t> Builder<'t, '_> {
         if frame.children % 2 == 0 {
             return reported;
         }
-        let indicates = bytes.get(reported) == Some(&b':')
-            && bytes.get(reported + 1).is_none_or(|byte| {
-                matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-                    || (frame.flow && matches!(byte, b',' | b'}' | b']' | b'[' | b'{'))
-                    || frame.flow
-            });
+        // In flow style what follows may touch the colon, as in `{"a":,"b":}`.
+        let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let ends = frame.flow || bytes.get(reported + 1).is_none_or(is_blank);
+        let indicates = ends && bytes.get(reported) == Some(&b':');
         if indicates { reported + 1 } else { self.last_end }
     }
 
