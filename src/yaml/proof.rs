@@ -4,6 +4,7 @@
 //! have the same kind, style, text, tag and anchor, and every new value must read back as it was given. The comments
 //! outside the changes must be the same, in the same order.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::edit::{Asked, Asks, EditError, Gap};
@@ -21,7 +22,8 @@ pub(super) fn prove(
     regions: &[Range<usize>],
 ) -> Result<(), EditError> {
     let raw = changes.iter().zip(regions).filter(|(change, _)| asks.raw.iter().any(|(span, _)| *span == change.span));
-    let proof = Proof { old, asks, raw: raw.map(|(_, region)| region.clone()).collect() };
+    let raw = raw.map(|(_, region)| region.clone()).collect();
+    let mut proof = Proof { old, asks, raw, twins: HashMap::new() };
     proof.documents(new).map_err(|at| EditError::NotEqual { at: old.location(at) })?;
     let spans: Vec<Range<usize>> = changes.iter().map(|change| change.span.clone()).collect();
     let mut before = old.comments().filter(|comment| !covered(&spans, *comment));
@@ -61,13 +63,15 @@ struct Proof<'p> {
     asks: &'p Asks,
     /// Where the texts of raw edits stand in the new text: what they say is not known here.
     raw: Vec<Range<usize>>,
+    /// The new ids of anchored nodes by their old ids: an alias must refer to the twin of what it referred to.
+    twins: HashMap<u32, u32>,
 }
 
 /// The offset in the old text near which the two differ.
 type Differs = Result<(), usize>;
 
-impl Proof<'_> {
-    fn documents(&self, new: &Stream) -> Differs {
+impl<'p> Proof<'p> {
+    fn documents(&mut self, new: &Stream) -> Differs {
         let asks = self.asks;
         let mut found = new.documents();
         for document in self.old.documents().filter(|document| !asks.removed_documents.contains(&document.index())) {
@@ -99,13 +103,16 @@ impl Proof<'_> {
         if found.next().is_some() { Err(self.old.text().len()) } else { Ok(()) }
     }
 
-    fn same(&self, old: Node<'_>, new: Node<'_>) -> Differs {
+    fn same(&mut self, old: Node<'_>, new: Node<'_>) -> Differs {
         let at = old.span().start;
         let holds = |holds: bool| if holds { Ok(()) } else { Err(at) };
         if self.is_raw_old(old) && self.is_raw_new(new) {
             return Ok(());
         }
         holds(old.tag() == new.tag() && old.anchor() == new.anchor())?;
+        if old.anchor().is_some() {
+            self.twins.insert(old.id, new.id);
+        }
         if let Some(value) = self.asks.replaced.get(&old.id) {
             return holds(reads_as(new, value) || (new.tag().is_some() && reads_as_tagged(new, value)));
         }
@@ -113,14 +120,14 @@ impl Proof<'_> {
         match old.kind() {
             Kind::Scalar => Ok(()),
             Kind::Alias => {
-                let anchor = |node: Node<'_>| node.target().and_then(|node| node.anchor().map(str::to_owned));
-                holds(anchor(old) == anchor(new))
+                let twin = old.target().and_then(|target| self.twins.get(&target.id));
+                holds(twin.is_some() && twin.copied() == new.target().map(|target| target.id))
             }
             Kind::Mapping | Kind::Sequence => self.same_children(old, new),
         }
     }
 
-    fn same_children(&self, old: Node<'_>, new: Node<'_>) -> Differs {
+    fn same_children(&mut self, old: Node<'_>, new: Node<'_>) -> Differs {
         let at = old.span().start;
         let none = Asked::default();
         let asked = self.asks.collections.get(&old.id).unwrap_or(&none);

@@ -72,7 +72,9 @@ impl<'a> Plan<'a> {
             !block_collection && layout::comment_follows(text, span.end)
         };
         let parent = match parent {
-            Parent::Dash(column) if comment || (below && !is_one_line(value)) => Parent::DashBelow(column),
+            Parent::Dash(column) if comment || props_end(node) > 0 || (below && !is_one_line(value)) => {
+                Parent::DashBelow(column)
+            }
             parent => parent,
         };
         let mut writer = Writer::new(self.layout(node), value);
@@ -118,6 +120,9 @@ impl<'a> Plan<'a> {
             change(self, span.start..end, head, open_end && body.is_empty());
         } else if head.is_empty() {
             change(self, base..end, "", false);
+        } else if !body.is_empty() {
+            // What stands below is lined up with a head that follows one blank.
+            change(self, base..span.end, head, false);
         } else {
             change(self, span.start..span.end, trim_one(head), open_end && body.is_empty());
         }
