@@ -66,8 +66,7 @@ fn the_tour_runs_as_it_stands() {
     let folder = scratch.path().join("work");
     std::fs::create_dir(&folder).unwrap();
     // One shell for all of it, so that `cd` holds.
-    let script: String =
-        steps.iter().map(|step| format!("{}\nprintf '\\n{END} %s\\n' \"$?\"\n", step.typed)).collect();
+    let script: String = steps.iter().map(|step| format!("{}\nprintf '\\n{END} %s\\n' \"$?\"\n", step.typed)).collect();
     let ageseal = Path::new(env!("CARGO_BIN_EXE_ageseal"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let programs = [ageseal.parent().unwrap().to_owned()].into_iter().chain(std::env::split_paths(&path));
@@ -89,7 +88,8 @@ fn the_tour_runs_as_it_stands() {
         .env("COLUMNS", "120")
         .run();
     let text = run.stdout_text();
-    let mut outputs = text.split(&format!("\n{END} "));
+    let end = format!("\n{END} ");
+    let mut outputs = text.split(end.as_str());
     let mut output = outputs.next().unwrap().to_owned();
     for step in &steps {
         let next = outputs.next().unwrap_or_else(|| panic!("`{}` ended the tour:\n{text}", step.typed));
@@ -105,6 +105,16 @@ fn the_tour_runs_as_it_stands() {
             );
         }
         output = following.to_owned();
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let readme = std::fs::read_to_string(workspace_root().join("README.md")).unwrap();
+    let links: Vec<&str> = readme.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    assert!(links.len() > 8, "{links:?}");
+    for link in links.into_iter().filter(|link| !link.starts_with("https://")) {
+        assert!(workspace_root().join(link).exists(), "{link}");
     }
 }
 

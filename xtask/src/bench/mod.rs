@@ -71,6 +71,10 @@ pub fn measure(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
     }
     let ageseal: PathBuf = std::env::current_exe()?.with_file_name("ageseal");
     let only = only.as_ref().map(|row| row.to_string_lossy());
+    let others = load();
+    if others > QUIET {
+        say(&format!("this machine has other work to do (load {others}): wall times and scaling will suffer"));
+    }
     let rows = rows::measure(&ageseal, sizes, only.as_deref())?;
     for row in &rows {
         say(&format!("{row}"));
@@ -80,7 +84,16 @@ pub fn measure(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
         return Ok(());
     }
     let path = root().join("docs/performance.md");
-    std::fs::write(&path, report::markdown(&ageseal, sizes, &rows)?)?;
+    std::fs::write(&path, report::markdown(&ageseal, sizes, others, &rows)?)?;
     say(&format!("wrote {}", path.display()));
     Ok(())
+}
+
+/// A load up to which a machine counts as quiet.
+const QUIET: f64 = 0.5;
+
+/// The mean number of processes that wanted to run in the last minute; 0 where the system does not say.
+fn load() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }
