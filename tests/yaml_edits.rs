@@ -2,6 +2,7 @@
 //!
 //! `edit.json` is a list of edits, each `{"do": …, "at": [document, key or index, …], …}`. A case that must be refused
 //! has `error.txt`, what the error says, in place of `after.yaml`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

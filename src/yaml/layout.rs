@@ -143,7 +143,8 @@ pub(super) fn layout_of<'a>(stream: &'a Stream, near: Node<'a>) -> Layout<'a> {
     let root = std::iter::successors(Some(near), Node::parent).last().unwrap_or(near);
     let newline = stream.newline();
     if root.is_flow() {
-        return Layout { newline, step: 2, sequence_step: 0, json: is_json(root) };
+        let json = is_json(root);
+        return Layout { newline, step: 2, sequence_step: 0, json, compact: json && is_compact(root) };
     }
     let text = stream.text();
     let (mut step, mut sequence_step) = (None, None);
@@ -164,7 +165,7 @@ pub(super) fn layout_of<'a>(stream: &'a Stream, near: Node<'a>) -> Layout<'a> {
         }
     }
     let step = step.filter(|step| *step < 10).unwrap_or(2);
-    Layout { newline, step, sequence_step: sequence_step.unwrap_or(0), json: false }
+    Layout { newline, step, sequence_step: sequence_step.unwrap_or(0), json: false, compact: false }
 }
 
 /// A node and all nodes below it. They follow each other in the arena.
@@ -187,6 +188,12 @@ fn is_json(root: Node<'_>) -> bool {
         }
     }
     quoted
+}
+
+/// Whether the first entry that has a value has no blank after its colon.
+fn is_compact(root: Node<'_>) -> bool {
+    let first = below(root).find_map(|node| node.entries().find(|(_, value)| !value.span().is_empty()));
+    first.is_some_and(|(key, value)| value.full_span().start == key.span().end + 1)
 }
 
 /// The indentation of the line of a flow collection, and the step to its children, if it stands over several lines.

@@ -628,8 +628,8 @@ mod tests {
         );
         assert_eq!(error(b"a: b\nc: \xe9\n").location(), Some(crate::problem::Location { line: 2, column: 4 }));
         assert_eq!(error("a: \"\u{85}\"".as_bytes()).code(), "ambiguous-line-break");
-        assert_eq!(error("# \u{2028}kind: Secret\n".as_bytes()).to_string().contains("U+2028"), true);
-        assert_eq!(error("a: \u{ffff}".as_bytes()).to_string().contains("U+FFFF"), true);
+        assert!(error("# \u{2028}kind: Secret\n".as_bytes()).to_string().contains("U+2028"));
+        assert!(error("a: \u{ffff}".as_bytes()).to_string().contains("U+FFFF"));
         assert_eq!(error(b"a: b\0c").code(), "control-character");
         assert_eq!(error(b"%YAML 1.1\n---\na: b\n").code(), "yaml-directive");
         assert_eq!(error(b"a: *b\n").code(), "unknown-anchor");

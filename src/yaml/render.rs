@@ -11,7 +11,7 @@ use super::value::Value;
 ///
 /// Indents by two, sequences under a key not at all. Secret: the text may hold plaintext; the caller wraps it.
 pub fn render(value: &Value, newline: &str) -> String {
-    let layout = Layout { newline, step: 2, sequence_step: 0, json: false };
+    let layout = Layout { newline, step: 2, sequence_step: 0, json: false, compact: false };
     let mut writer = Writer::new(layout, value);
     writer.block(value, Parent::Root);
     writer.out.push_str(newline);
@@ -22,7 +22,7 @@ pub fn render(value: &Value, newline: &str) -> String {
 ///
 /// Secret: the text may hold plaintext; the caller wraps it.
 pub fn render_flow(value: &Value) -> String {
-    let layout = Layout { newline: "\n", step: 2, sequence_step: 0, json: true };
+    let layout = Layout { newline: "\n", step: 2, sequence_step: 0, json: true, compact: false };
     let mut writer = Writer::new(layout, value);
     writer.flow(value, None);
     std::mem::take(&mut *writer.out)
@@ -38,6 +38,8 @@ pub(super) struct Layout<'a> {
     pub(super) sequence_step: usize,
     /// Keys and strings in flow collections are always double quoted.
     pub(super) json: bool,
+    /// No blanks after the commas and colons of flow collections on one line.
+    pub(super) compact: bool,
 }
 
 /// What a block value is written after, with the column of the key or dash.
@@ -234,7 +236,7 @@ impl<'a> Writer<'a> {
     /// Writes `key: value` of a flow mapping; the pretty indentation is that of the entry itself.
     pub(super) fn flow_entry(&mut self, key: &str, value: &Value, pretty: Option<Pretty<'_>>) {
         self.key(key, true);
-        self.out.push_str(": ");
+        self.out.push_str(if self.layout.compact { ":" } else { ": " });
         self.inline(value, true, pretty);
     }
 
@@ -257,7 +259,7 @@ impl<'a> Writer<'a> {
                     self.out.push_str(self.layout.newline);
                     self.out.push_str(indent);
                 }
-                None if index > 0 => self.out.push(' '),
+                None if index > 0 => self.gap(),
                 None => {}
             }
             let nested = match (&inner, pretty) {
@@ -271,6 +273,13 @@ impl<'a> Writer<'a> {
             self.out.push_str(pretty.indent);
         }
         self.out.push_str(close);
+    }
+
+    /// The blank after a comma.
+    pub(super) fn gap(&mut self) {
+        if !self.layout.compact {
+            self.out.push(' ');
+        }
     }
 
     /// Writes a key, without the colon.

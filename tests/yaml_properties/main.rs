@@ -1,6 +1,7 @@
 //! Random documents and random edits, with yaml-rust2 as the judge.
 //!
 //! `PROPTEST_CASES` sets how many, `YAML_SEED` where to start: the same numbers give the same texts.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 mod generate;
 mod oracle;
@@ -39,8 +40,9 @@ fn run(count: u32, check: impl Fn(&mut Random, usize) -> Result<(), String>) {
 
 #[test]
 fn the_reader_agrees_with_another_parser() {
-    let refused = Cell::new(0);
+    let (refused, tried) = (Cell::new(0), Cell::new(0));
     run(3000, |random, size| {
+        tried.set(tried.get() + 1);
         let text = generate::text(random, size);
         let Some(documents) = oracle::documents(&text) else {
             refused.set(refused.get() + 1);
@@ -50,7 +52,7 @@ fn the_reader_agrees_with_another_parser() {
         let (wanted, found) = (oracle::tell(&documents), oracle::tell_stream(&stream));
         if wanted == found { Ok(()) } else { Err(format!("{wanted:?}\n{found:?}\nin {text:?}")) }
     });
-    assert!(refused.get() < 30, "{} texts were refused by the other parser", refused.get());
+    assert!(refused.get() * 100 < tried.get(), "{} texts were refused by the other parser", refused.get());
 }
 
 /// Where a node is: the document, then the number of the entry or item.
@@ -194,7 +196,7 @@ fn check_result(
     text: &str,
     made: Result<Stream, EditError>,
     documents: &[Tree],
-    refused: &Cell<usize>,
+    refused: &Cell<u32>,
 ) -> Result<Option<Stream>, String> {
     let made = match made {
         Ok(made) => made,
@@ -260,9 +262,9 @@ fn outside(stream: &Stream, node: Node<'_>, edit: &Edit) -> (usize, usize) {
 
 #[test]
 fn one_edit_changes_one_place() {
-    let refused = Cell::new(0);
-    let count = 4000;
-    run(count, |random, size| {
+    let (refused, tried) = (Cell::new(0), Cell::new(0));
+    run(4000, |random, size| {
+        tried.set(tried.get() + 1);
         let text = generate::text(random, size);
         let Some(mut documents) = oracle::documents(&text) else { return Ok(()) };
         let stream = Stream::parse(text.clone()).map_err(|error| error.to_string())?;
@@ -290,14 +292,14 @@ fn one_edit_changes_one_place() {
         }
         Ok(())
     });
-    assert!(refused.get() < count as usize / 20, "{} edits were refused", refused.get());
+    assert!(refused.get() * 50 < tried.get(), "{} edits were refused", refused.get());
 }
 
 #[test]
 fn many_edits_are_made_at_once() {
-    let refused = Cell::new(0);
-    let count = 3000;
-    run(count, |random, size| {
+    let (refused, tried) = (Cell::new(0), Cell::new(0));
+    run(3000, |random, size| {
+        tried.set(tried.get() + 1);
         let text = generate::text(random, size);
         let Some(mut documents) = oracle::documents(&text) else { return Ok(()) };
         let stream = Stream::parse(text.clone()).map_err(|error| error.to_string())?;
@@ -337,7 +339,7 @@ fn many_edits_are_made_at_once() {
         check_result(&text, editor.finish(), &documents, &refused).map_err(|error| format!("{edits:?}: {error}"))?;
         Ok(())
     });
-    assert!(refused.get() < count as usize / 8, "{} edits were refused", refused.get());
+    assert!(refused.get() * 25 < tried.get(), "{} edits were refused", refused.get());
 }
 
 /// Whether two edits may be made at once: neither is within what the other takes away or replaces, and no two insert at
@@ -387,8 +389,9 @@ fn touch_node(node: Node<'_>) {
 
 #[test]
 fn nothing_panics_on_broken_texts() {
-    let read = Cell::new(0);
+    let (read, tried) = (Cell::new(0), Cell::new(0));
     run(4000, |random, size| {
+        tried.set(tried.get() + 1);
         let mut bytes = generate::text(random, size).into_bytes();
         for _ in 0..random.below(4) {
             let at = random.below(bytes.len());
@@ -432,5 +435,5 @@ fn nothing_panics_on_broken_texts() {
         }
         Ok(())
     });
-    assert!(read.get() > 1000, "{} texts were read", read.get());
+    assert!(read.get() * 4 > tried.get(), "{} texts were read", read.get());
 }

@@ -25,7 +25,7 @@ impl Plan<'_> {
 
     fn fresh(&self, value: &Value) -> Writer<'_> {
         let newline = self.stream.newline();
-        Writer::new(Layout { newline, step: 2, sequence_step: 0, json: false }, value)
+        Writer::new(Layout { newline, step: 2, sequence_step: 0, json: false, compact: false }, value)
     }
 
     fn fill_document(&mut self, index: usize, value: &Value) {

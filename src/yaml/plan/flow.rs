@@ -191,7 +191,7 @@ impl<'e> Flow<'e, '_> {
                 writer.out.push_str(newline);
                 writer.out.push_str(indent);
             }
-            None => writer.out.push(' '),
+            None => writer.gap(),
         }
     }
 
