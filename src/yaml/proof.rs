@@ -225,3 +225,63 @@ fn reads_as_tagged(node: Node<'_>, value: &Value) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "# head\na: &x !t 'one' # c\nb:\n- *x\n- {c: d}\ne: |\n  f\n---\ng: &x h\ni: *x\n";
+
+    fn proves(new: &str, asks: &Asks) -> bool {
+        let (old, new) = (Stream::parse(OLD.to_owned()).unwrap(), Stream::parse(new.to_owned()).unwrap());
+        prove(&old, &new, asks, &[], &[]).is_ok()
+    }
+
+    #[test]
+    fn whatever_differs_is_seen() {
+        assert!(proves(OLD, &Asks::default()));
+        for (from, to) in [
+            ("'one'", "'two'"),
+            ("'one'", "\"one\""),
+            ("&x !t", "&x"),
+            ("&x !t", "&x !u"),
+            ("&x !t 'one'", "&y !t 'one' # c\nz: &x 1"),
+            (" # c", ""),
+            (" # c", " # d"),
+            ("# head\n", ""),
+            ("- *x\n- {c: d}", "- {c: d}\n- *x"),
+            ("{c: d}", "c: d"),
+            ("{c: d}", "{c: d, k: l}"),
+            ("{c: d}", "{}"),
+            ("{c: d}", "[c, d]"),
+            ("|\n  f", "|\n  f\n  g"),
+            ("|\n  f", ">\n  f"),
+            ("---\ng", "g"),
+            ("---\n", "---\n---\n"),
+            ("i: *x", "i: h"),
+            ("i: *x\n", "i: *x\n---\nj\n"),
+            ("a: &x", "---\na: &x"),
+        ] {
+            let new = OLD.replacen(from, to, 1);
+            assert_ne!(new, OLD);
+            assert!(!proves(&new, &Asks::default()), "{new}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_has_to_be_there_as_it_was_given() {
+        let old = Stream::parse(OLD.to_owned()).unwrap();
+        let value = old.documents().next().and_then(|document| document.root()?.get("e")).unwrap();
+        let asks = Asks { replaced: [(value.id, Value::from("0777"))].into(), ..Asks::default() };
+        let with = |text: &str| proves(&OLD.replace("|\n  f", text), &asks);
+        assert!(with("\"0777\"") && with("'0777'"));
+        assert!(
+            !with("0777") && !with("\"777\"") && !with("!t \"0777\"") && !with("[\"0777\"]") && !proves(OLD, &asks)
+        );
+        let asks = Asks { appended: vec![Value::map([("k", Value::Null)])], ..Asks::default() };
+        assert!(proves(&format!("{OLD}---\nk: null\n"), &asks));
+        assert!(!proves(&format!("{OLD}---\nk: 0\n"), &asks) && !proves(OLD, &asks));
+        let asks = Asks { removed_documents: [1].into(), ..Asks::default() };
+        assert!(proves(OLD.split_once("---").unwrap().0, &asks) && !proves(OLD, &asks));
+    }
+}

@@ -383,13 +383,16 @@ pub(super) fn room(value: &Value) -> usize {
 
 fn room_at(value: &Value, column: usize) -> usize {
     let string = |text: &str| {
-        let escapes = text.chars().filter(|c| is_escaped(*c) || matches!(c, '"' | '\\' | '\'')).count();
+        // Whatever is not ASCII may be an escape of up to twice its bytes, which is within the bound.
+        let odd = |byte: &u8| !matches!(byte, b' '..=b'~') || matches!(byte, b'"' | b'\\' | b'\'');
+        let escapes = text.as_bytes().iter().filter(|byte| odd(byte)).count();
         let lines = text.bytes().filter(|byte| *byte == b'\n').count();
         text.len() + 8 * escapes + (lines + 1) * (column + 4) + 8
     };
     match value {
         Value::Null | Value::Bool(_) => 8,
-        Value::Plain(text) | Value::Str(text) | Value::SingleQuoted(text) | Value::Literal(text) => string(text),
+        Value::Plain(text) => text.len() + column + 12,
+        Value::Str(text) | Value::SingleQuoted(text) | Value::Literal(text) => string(text),
         Value::Map(entries) => {
             entries.iter().map(|(key, value)| string(key) + room_at(value, column + 8) + column + 4).sum::<usize>() + 4
         }
