@@ -1,9 +1,11 @@
 //! What git knows of a file: whether a plaintext is tracked, or stands in the history for ever.
 
+mod index;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Paths given to one git process: well below what a command line holds.
 const CHUNK: usize = 400;
@@ -17,19 +19,57 @@ pub struct Known {
     pub in_history: BTreeSet<PathBuf>,
 }
 
-/// Asks git about these files, given relative to the top of the repository.
+/// A question to git that is under way.
+#[derive(Debug, Default)]
+pub struct Asking {
+    known: Known,
+    history: Vec<Child>,
+}
+
+/// Asks about these files, given relative to the top of the repository, and does not wait for the answer.
 ///
-/// Nothing is known, and nothing is said, where there is no git: this is a warning's question, not a decision's.
+/// Nothing is known, and nothing is said, where there is no git: this is a warning's question, not a decision's. What is
+/// tracked is read from the index itself where that has the usual form, because a process costs more than sealing does.
+pub fn ask(top: &Path, files: &[PathBuf]) -> Asking {
+    let folder = top.join(".git");
+    if !folder.exists() {
+        return Asking::default();
+    }
+    let tracked = index::tracked(&folder, files).unwrap_or_else(|| {
+        let answers = files.chunks(CHUNK).map(|chunk| start(top, &["ls-files", "-z", "--cached"], chunk));
+        answers.flatten().flat_map(names).collect()
+    });
+    let history = if has_commits(&folder) {
+        let log = ["log", "--all", "--format=", "--name-only", "-z", "--no-renames"];
+        files.chunks(CHUNK).filter_map(|chunk| start(top, &log, chunk)).collect()
+    } else {
+        Vec::new()
+    };
+    Asking { known: Known { tracked, in_history: BTreeSet::new() }, history }
+}
+
+/// Asks, and waits for the answer.
 pub fn known(top: &Path, files: &[PathBuf]) -> Known {
-    let mut known = Known::default();
-    if !top.join(".git").exists() {
-        return known;
+    ask(top, files).wait()
+}
+
+impl Asking {
+    /// Waits for the answer.
+    pub fn wait(mut self) -> Known {
+        self.known.in_history = self.history.into_iter().flat_map(names).collect();
+        self.known
     }
-    for chunk in files.chunks(CHUNK) {
-        known.tracked.extend(names(top, &["ls-files", "-z", "--cached"], chunk));
-        known.in_history.extend(names(top, &["log", "--all", "--format=", "--name-only", "-z", "--no-renames"], chunk));
-    }
-    known
+}
+
+/// Whether any reference exists, as far as a look at the folder tells; without one there is no history.
+fn has_commits(folder: &Path) -> bool {
+    let refs = folder.join("refs");
+    let any = |name: &str| folder.join(name).exists();
+    !folder.is_dir()
+        || any("packed-refs")
+        || any("reftable")
+        || any("commondir")
+        || walkdir::WalkDir::new(refs).into_iter().any(|entry| entry.is_ok_and(|entry| entry.file_type().is_file()))
 }
 
 /// git in a repository, which runs no program that the repository's own configuration names, and asks no server.
@@ -41,16 +81,14 @@ pub fn git(top: &Path) -> Command {
     git
 }
 
-fn names(top: &Path, arguments: &[&str], files: &[PathBuf]) -> Vec<PathBuf> {
-    let output = git(top)
-        .arg("--literal-pathspecs")
-        .args(arguments)
-        .arg("--")
-        .args(files)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
-    let Ok(output) = output else { return Vec::new() };
+fn start(top: &Path, arguments: &[&str], files: &[PathBuf]) -> Option<Child> {
+    let mut command = git(top);
+    command.arg("--literal-pathspecs").args(arguments).arg("--").args(files);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()
+}
+
+fn names(child: Child) -> Vec<PathBuf> {
+    let Ok(output) = child.wait_with_output() else { return Vec::new() };
     output.stdout.split(|byte| *byte == 0 || *byte == b'\n').filter(|name| !name.is_empty()).map(path).collect()
 }
 
@@ -92,6 +130,29 @@ mod tests {
         let known = known(top, &files);
         assert_eq!(known.tracked, ["now.yaml", "staged *.yaml"].map(PathBuf::from).into());
         assert_eq!(known.in_history, ["now.yaml", "once.yaml"].map(PathBuf::from).into());
+    }
+
+    #[test]
+    fn the_index_and_git_agree_on_what_is_tracked() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path();
+        git(top, &["init", "-q"]);
+        let names = ["a.yaml", "b/a.yaml", "b/long-name-that-ends-like-a.yaml", "c a.yaml", "ü.yaml", "not.yaml", "b"];
+        std::fs::create_dir(top.join("b")).unwrap();
+        for name in &names[..6] {
+            std::fs::write(top.join(name), "a: 1\n").unwrap();
+        }
+        git(top, &["add", "b/a.yaml", "b/long-name-that-ends-like-a.yaml", "c a.yaml", "ü.yaml"]);
+        let files: Vec<PathBuf> = names.map(PathBuf::from).into();
+        let expected: BTreeSet<PathBuf> = files[1..5].iter().cloned().collect();
+        for version in ["2", "3", "4"] {
+            git(top, &["update-index", "--index-version", version]);
+            assert_eq!(index::tracked(&top.join(".git"), &files).is_none(), version == "4", "version {version}");
+            assert_eq!(known(top, &files).tracked, expected, "version {version}");
+        }
+        git(top, &["update-index", "--index-version", "2"]);
+        git(top, &["update-index", "--split-index"]);
+        assert_eq!(known(top, &files).tracked, expected, "split index");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ageseal::policy::{Member, PolicyError, RecipientSet, Recipients, RecipientsFile, is_name};
+use ageseal::recipient::RecipientKind;
 use ageseal::scope::Scope;
 
 use crate::error::{CliError, Errors};

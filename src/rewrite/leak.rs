@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use memchr::memmem;
 use zeroize::Zeroizing;
 
 use crate::manifest::SecretManifest;
@@ -26,7 +27,7 @@ pub(crate) fn leaks(made: &Stream, secrets: &[SecretManifest<'_>]) -> Result<Vec
         }
         let encoded = Zeroizing::new(BASE64_STANDARD.encode(value.expose()));
         for form in [text, encoded.as_str()] {
-            let places: Vec<usize> = made.text().match_indices(form).map(|(offset, _)| offset).collect();
+            let places: Vec<usize> = memmem::find_iter(made.text().as_bytes(), form).collect();
             let Some(first) = places.first() else { continue };
             if let Some((offset, what)) = places.iter().find_map(|offset| Some((*offset, unmeant(made, *offset)?))) {
                 return Err(Problem::error(

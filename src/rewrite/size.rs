@@ -37,19 +37,38 @@ fn json_size(node: Node<'_>) -> usize {
     match node.kind() {
         Kind::Mapping => 2 + node.entries().map(|(key, value)| json_size(key) + json_size(value) + 2).sum::<usize>(),
         Kind::Sequence => 2 + node.items().map(|item| json_size(item) + 1).sum::<usize>(),
-        Kind::Scalar => node.str().map_or(4, |text| 2 + text.chars().map(json_char).sum::<usize>()),
+        Kind::Scalar => node.str().map_or(4, json_text),
         // The reader refuses aliases in sealed documents; elsewhere one stands for a name at most.
         Kind::Alias => node.target().filter(|target| target.is_scalar()).map_or(4, json_size),
     }
 }
 
-fn json_char(c: char) -> usize {
-    match c {
-        '"' | '\\' | '\n' | '\r' | '\t' => 2,
-        c if c < ' ' || matches!(c, '<' | '>' | '&' | '\u{2028}' | '\u{2029}') => 6,
-        c => c.len_utf8(),
-    }
+/// The length of a string with its quotes, escaped as Go's encoder does. By bytes: a sealed value is long.
+fn json_text(text: &str) -> usize {
+    let escapes: usize = text.bytes().map(|byte| usize::from(EXTRA[usize::from(byte)])).sum();
+    let separators =
+        if text.is_ascii() { 0 } else { text.chars().filter(|c| matches!(c, '\u{2028}' | '\u{2029}')).count() };
+    2 + text.len() + escapes + 3 * separators
 }
+
+/// How many bytes each byte grows by when it is escaped.
+const EXTRA: [u8; 256] = {
+    let mut extra = [0; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        extra[byte] = 5;
+        byte += 1;
+    }
+    extra[b'\n' as usize] = 1;
+    extra[b'\r' as usize] = 1;
+    extra[b'\t' as usize] = 1;
+    extra[b'"' as usize] = 1;
+    extra[b'\\' as usize] = 1;
+    extra[b'<' as usize] = 5;
+    extra[b'>' as usize] = 5;
+    extra[b'&' as usize] = 5;
+    extra
+};
 
 #[cfg(test)]
 mod tests {

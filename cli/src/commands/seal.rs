@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 
 use self::job::{Done, Job};
-use self::report::warn_of_git;
+use self::report::GitQuestion;
 use self::target::{Target, targets};
 use crate::error::{CliError, Errors, Exit, Outcome};
 use crate::files::{self, Batch};
@@ -72,6 +72,9 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let walk = files::walk(&args.paths)?;
     let targets = targets(args, &walk.files)?;
     let readers = Readers::new(ui, &args.readers);
+    // git takes longer than sealing a file does, so it is asked first; of a tree it is asked only what was sealed.
+    let few = targets.len() < PARALLEL && !args.dry_run;
+    let question = few.then(|| GitQuestion::ask(&readers, targets.iter().map(|(source, _)| source)));
     let keys = if args.fresh { identities::Keys::default() } else { load_keys(ui, args, &targets)? };
 
     let progress = Progress::new(ui, "sealing", targets.len());
@@ -102,7 +105,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         ui.note(&CliError::finding("there is no plaintext Secret here").hint("ageseal show lists what is sealed"));
         return Ok(Exit::Ok);
     }
-    finish(ui, args, &readers, done)
+    finish(ui, args, &readers, question, done)
 }
 
 /// Identities are wanted only where there is something to compare with.
@@ -116,7 +119,7 @@ fn load_keys(ui: &Ui, args: &Args, targets: &[(PathBuf, Target)]) -> Result<iden
 }
 
 /// Writes everything, then says what was done and what git knows of the plaintext.
-fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, done: Vec<Done>) -> Outcome {
+fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, question: Option<GitQuestion>, done: Vec<Done>) -> Outcome {
     for warning in done.iter().flat_map(|one| &one.warnings) {
         ui.warn(warning);
     }
@@ -127,6 +130,7 @@ fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, done: Vec<Done>) -> Outco
         ui.results(&rows);
         return Ok(if changes { Exit::Findings } else { Exit::Ok });
     }
+    let question = question.unwrap_or_else(|| GitQuestion::ask(readers, sources.iter()));
     let mut batch = Batch::new();
     for one in done {
         let Some(bytes) = one.bytes else { continue };
@@ -140,6 +144,6 @@ fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, done: Vec<Done>) -> Outco
         batch.commit()?;
     }
     ui.results(&rows);
-    warn_of_git(ui, args, readers, &sources);
+    question.warn(ui, args.in_place, &sources);
     Ok(Exit::Ok)
 }

@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -27,6 +27,9 @@ use crate::error::{CliError, Errors};
 /// How often, and how long apart, a lock that another process holds is tried: five seconds in all.
 const TRIES: u32 = 250;
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How many files of a batch are synced at once.
+const SYNCS: usize = 16;
 
 /// What the target has to be, still, at the moment of the rename.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,31 +108,55 @@ impl Batch {
                 None => Ok(()),
             };
         }
-        let staged: Vec<Result<Staged, CliError>> =
-            self.files.into_par_iter().map(|(target, before, bytes)| stage(&target, before, &bytes, hook)).collect();
+        let written = self.files.into_par_iter().map(|(target, before, bytes)| {
+            let staged = write(&target, before, &bytes, hook)?;
+            Ok((staged, bytes))
+        });
+        let written: Vec<(Staged, Vec<u8>)> = all(written.collect())?;
+        let settled = written.into_par_iter().map(|(staged, bytes)| settle(staged, &bytes, hook));
+        // All is written before anything is synced, and many syncs are under way at once: a journal then commits them
+        // together. They wait for the disk and not for a processor, so there are more of them than processors.
+        let settled = match rayon::ThreadPoolBuilder::new().num_threads(SYNCS).build() {
+            Ok(pool) => pool.install(|| settled.collect()),
+            Err(_) => settled.collect(),
+        };
         let mut folders: BTreeMap<PathBuf, Vec<Staged>> = BTreeMap::new();
-        let mut errors = Vec::new();
-        for one in staged {
-            match one {
-                Ok(staged) => folders.entry(folder(&staged.target).to_owned()).or_default().push(staged),
-                Err(error) => errors.push(error),
-            }
+        for staged in all(settled)? {
+            folders.entry(folder(&staged.target).to_owned()).or_default().push(staged);
         }
-        Errors::none_or(errors)?;
         let placed = folders.into_par_iter().flat_map_iter(|(folder, staged)| place(&folder, staged, hook));
         Errors::none_or(placed.collect())
     }
 }
 
-/// A temporary file, complete, synced and closed, that waits to become its target. Dropping it removes it.
+/// All of them, or every error.
+fn all<T>(results: Vec<Result<T, CliError>>) -> Result<Vec<T>, Errors> {
+    let mut good = Vec::with_capacity(results.len());
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(one) => good.push(one),
+            Err(error) => errors.push(error),
+        }
+    }
+    Errors::none_or(errors)?;
+    Ok(good)
+}
+
+/// A temporary file, complete and closed, that waits to become its target. Dropping it removes it.
 struct Staged {
     target: PathBuf,
     before: Before,
     temp: TempPath,
 }
 
-/// Writes the bytes to a temporary file beside the target and proves that they are there.
+/// Writes the bytes to a temporary file beside the target, syncs it, and proves that they are there.
 fn stage(target: &Path, before: Before, bytes: &[u8], hook: Hook<'_>) -> Result<Staged, CliError> {
+    settle(write(target, before, bytes, hook)?, bytes, hook)
+}
+
+/// Writes the bytes to a temporary file beside the target.
+fn write(target: &Path, before: Before, bytes: &[u8], hook: Hook<'_>) -> Result<Staged, CliError> {
     let old = existing(target)?;
     match (&before, &old) {
         (Before::Absent, Some(_)) => return Err(exists(target)),
@@ -143,8 +170,7 @@ fn stage(target: &Path, before: Before, bytes: &[u8], hook: Hook<'_>) -> Result<
     let mut temp = hook(Step::Create)
         .and_then(|()| builder.tempfile_in(folder(target)))
         .map_err(|error| CliError::io("the folder cannot be written to; nothing was changed", target, &error))?;
-    fill(&mut temp, bytes, old.as_ref(), hook)
-        .map_err(|error| CliError::io("the file could not be written; nothing was changed", target, &error))?;
+    fill(&mut temp, bytes, old.as_ref(), hook).map_err(|error| unwritten(target, &error))?;
     Ok(Staged { target: target.to_owned(), before, temp: temp.into_temp_path() })
 }
 
@@ -156,14 +182,30 @@ fn fill(temp: &mut NamedTempFile, bytes: &[u8], old: Option<&Metadata>, hook: Ho
         keep_owner(file, old);
         file.set_permissions(old.permissions())?;
     }
-    hook(Step::Sync)?;
-    file.sync_all()?;
-    hook(Step::ReadBack)?;
-    file.seek(SeekFrom::Start(0))?;
-    if !holds(file, bytes)? {
-        return Err(io::Error::other("what was read back is not what was written"));
-    }
     Ok(())
+}
+
+/// Syncs what was written and reads it back.
+///
+/// The file is opened again, so that a batch holds no more files open than it has threads; a sync is of the file, not
+/// of the handle, and an error of an earlier write that nobody has seen is told to the next who opens.
+fn settle(staged: Staged, bytes: &[u8], hook: Hook<'_>) -> Result<Staged, CliError> {
+    let settled = || {
+        let mut file = File::open(&staged.temp)?;
+        hook(Step::Sync)?;
+        file.sync_all()?;
+        hook(Step::ReadBack)?;
+        holds(&mut file, bytes)
+    };
+    match settled() {
+        Ok(true) => Ok(staged),
+        Ok(false) => Err(unwritten(&staged.target, &io::Error::other("what was read back is not what was written"))),
+        Err(error) => Err(unwritten(&staged.target, &error)),
+    }
+}
+
+fn unwritten(target: &Path, error: &io::Error) -> CliError {
+    CliError::io("the file could not be written; nothing was changed", target, error)
 }
 
 /// Renames what was staged in one folder, under its lock, and syncs the folder once. Gives back what went wrong.

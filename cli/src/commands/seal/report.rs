@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use ageseal::manifest::SecretManifest;
 use ageseal::rewrite::{Action, Anew, DocumentPlan, SealedFile};
 
-use super::Args;
 use crate::error::CliError;
 use crate::files;
-use crate::git;
+use crate::git::{self, Asking};
 use crate::readers::Readers;
 use crate::ui::{Row, Ui};
 
@@ -78,30 +77,46 @@ fn why(anew: Anew) -> &'static str {
     }
 }
 
-/// A plaintext that git holds is known to whoever can read the repository, sealed file or not.
-pub(super) fn warn_of_git(ui: &Ui, args: &Args, readers: &Readers<'_>, sources: &[PathBuf]) {
-    let located = sources.iter().filter(|source| !files::is_stdin(source));
-    let located: Vec<_> = located.filter_map(|source| Some((readers.locate(source).ok()?, source.clone()))).collect();
-    let Some((first, _)) = located.first() else { return };
-    let top = first.repository.top().to_owned();
-    let inside = located.into_iter().filter(|(located, _)| located.repository.top() == top);
-    let inside: Vec<_> = inside.map(|(located, source)| (PathBuf::from(located.path), source)).collect();
-    let known = git::known(&top, &inside.iter().map(|(relative, _)| relative.clone()).collect::<Vec<_>>());
-    let mut tracked = CliError::finding("git tracks this plaintext");
-    let mut history = CliError::finding("git's history holds this plaintext");
-    for (relative, source) in &inside {
-        if known.tracked.contains(relative) && !args.in_place {
-            tracked = tracked.path(source);
-        } else if known.in_history.contains(relative) {
-            history = history.path(source);
+/// What git is asked about the sources, while they are sealed.
+pub(super) struct GitQuestion {
+    asking: Asking,
+    /// Each source in its repository, and as it was named.
+    inside: Vec<(PathBuf, PathBuf)>,
+}
+
+impl GitQuestion {
+    /// Asks about these sources, as far as they lie in the repository of the first of them.
+    pub(super) fn ask<'p>(readers: &Readers<'_>, sources: impl Iterator<Item = &'p PathBuf>) -> Self {
+        let files = sources.filter(|source| !files::is_stdin(source));
+        let located: Vec<_> = files.filter_map(|source| Some((readers.locate(source).ok()?, source.clone()))).collect();
+        let Some((first, _)) = located.first() else { return Self { asking: Asking::default(), inside: vec![] } };
+        let top = first.repository.top().to_owned();
+        let inside = located.into_iter().filter(|(located, _)| located.repository.top() == top);
+        let inside: Vec<_> = inside.map(|(located, source)| (PathBuf::from(located.path), source)).collect();
+        let paths: Vec<_> = inside.iter().map(|(relative, _)| relative.clone()).collect();
+        Self { asking: git::ask(&top, &paths), inside }
+    }
+
+    /// Warns of those that were sealed: a plaintext that git holds is known to whoever can read the repository.
+    pub(super) fn warn(self, ui: &Ui, in_place: bool, sealed: &[PathBuf]) {
+        let known = self.asking.wait();
+        let mut tracked = CliError::finding("git tracks this plaintext");
+        let mut history = CliError::finding("git's history holds this plaintext");
+        for (relative, source) in self.inside.iter().filter(|(_, source)| sealed.contains(source)) {
+            if known.tracked.contains(relative) && !in_place {
+                tracked = tracked.path(source);
+            } else if known.in_history.contains(relative) {
+                history = history.path(source);
+            }
         }
-    }
-    if !tracked.places.is_empty() {
-        let files: Vec<_> = tracked.places.iter().map(|place| place.path.clone()).collect();
-        let hint = format!("git rm --cached {}; then change the values: the history keeps them", files.join(" "));
-        ui.warn(&tracked.hint(hint));
-    }
-    if !history.places.is_empty() {
-        ui.warn(&history.hint("change the values at their source: whoever can read the repository has the old ones"));
+        if !tracked.places.is_empty() {
+            let files: Vec<_> = tracked.places.iter().map(|place| place.path.clone()).collect();
+            let hint = format!("git rm --cached {}; then change the values: the history keeps them", files.join(" "));
+            ui.warn(&tracked.hint(hint));
+        }
+        if !history.places.is_empty() {
+            let hint = "change the values at their source: whoever can read the repository has the old ones";
+            ui.warn(&history.hint(hint));
+        }
     }
 }
