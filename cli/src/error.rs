@@ -102,6 +102,14 @@ impl CliError {
         }
     }
 
+    /// Whether two errors differ in their places at most.
+    fn says_the_same(&self, other: &Self) -> bool {
+        !self.places.is_empty()
+            && !other.places.is_empty()
+            && (self.kind, &self.message, &self.details) == (other.kind, &other.message, &other.details)
+            && (&self.causes, &self.hints) == (&other.causes, &other.hints)
+    }
+
     /// The same error with another exit code.
     #[must_use]
     pub fn kind(mut self, kind: Exit) -> Self {
@@ -183,8 +191,22 @@ impl Errors {
     }
 
     /// Nothing, if there are no errors; else all of them.
+    ///
+    /// Those that say the same of several places become one, with all the places: what is wrong once, such as a missing
+    /// recipients file, is told once.
     pub fn none_or(errors: Vec<CliError>) -> Result<(), Self> {
-        if errors.is_empty() { Ok(()) } else { Err(Self(errors)) }
+        let mut told: Vec<CliError> = Vec::with_capacity(errors.len().min(64));
+        for error in errors {
+            match told.iter_mut().find(|other| other.says_the_same(&error)) {
+                Some(other) => {
+                    let new = error.places.into_iter().filter(|place| !other.places.contains(place));
+                    let new: Vec<_> = new.collect();
+                    other.places.extend(new);
+                }
+                None => told.push(error),
+            }
+        }
+        if told.is_empty() { Ok(()) } else { Err(Self(told)) }
     }
 }
 
@@ -239,6 +261,15 @@ mod tests {
         let errors = vec![CliError::usage("a"), CliError::input("b"), CliError::cannot_decrypt("c")];
         assert_eq!(Errors::none_or(errors).unwrap_err().exit(), Exit::InputOutput);
         assert_eq!(Errors::none_or(vec![]), Ok(()));
+    }
+
+    #[test]
+    fn the_same_in_several_places_is_told_once() {
+        let missing = |path: &str| CliError::input("no such name").path(Path::new(path)).hint("add it");
+        let errors = vec![missing("a"), CliError::input("other").path(Path::new("a")), missing("b"), missing("a")];
+        let errors = Errors::none_or(errors).unwrap_err();
+        let told: Vec<_> = errors.iter().map(|error| (error.message.as_str(), error.places.len())).collect();
+        assert_eq!(told, [("no such name", 2), ("other", 1)]);
     }
 
     #[test]
