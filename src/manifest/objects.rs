@@ -102,25 +102,38 @@ fn text(node: Node<'_>) -> Option<&str> {
     node.str()
 }
 
+/// How many entries of merged mappings are looked at for one key. An object has a dozen fields, wherever they come from.
+const MAX_MERGED: usize = 1_000;
+
 /// The value of a key, through aliases and merge keys: what an object says, not how it is written.
+///
+/// Merge keys may go in circles, and a few lines of them unfold to billions: after [`MAX_MERGED`] entries of merged
+/// mappings the search is given up.
 pub(super) fn field<'a>(node: Node<'a>, key: &str) -> Option<Node<'a>> {
-    lookup(node, key, 0)
+    let node = resolve(node);
+    match node.get(key) {
+        Some(value) => Some(resolve(value)),
+        None => merged(node, key, &mut { MAX_MERGED }),
+    }
 }
 
-fn lookup<'a>(node: Node<'a>, key: &str, depth: usize) -> Option<Node<'a>> {
-    // Merge keys may go in circles; nobody means more than a few in a row.
-    if depth > 8 {
-        return None;
+// The recursion is bounded by what is left of the entries: every step takes at least one.
+fn merged<'a>(node: Node<'a>, key: &str, left: &mut usize) -> Option<Node<'a>> {
+    let parts = resolve(node.get("<<")?);
+    let single = (!parts.is_sequence()).then_some(parts);
+    for part in parts.items().chain(single).map(resolve) {
+        *left = left.saturating_sub(1 + part.entries().take(*left).count());
+        if *left == 0 {
+            return None;
+        }
+        if let Some(value) = part.get(key) {
+            return Some(resolve(value));
+        }
+        if let Some(value) = merged(part, key, left) {
+            return Some(value);
+        }
     }
-    let node = resolve(node);
-    if let Some(value) = node.get(key) {
-        return Some(resolve(value));
-    }
-    let merged = resolve(node.get("<<")?);
-    if merged.is_sequence() {
-        return merged.items().find_map(|part| lookup(part, key, depth + 1));
-    }
-    lookup(merged, key, depth + 1)
+    None
 }
 
 #[cfg(test)]
@@ -160,6 +173,21 @@ mod tests {
         assert_eq!(only("a: &k Secret\napiVersion: v1\nkind: *k"), ObjectKind::Secret);
         assert_eq!(only("base: &b {apiVersion: v1, kind: Secret}\n<<: *b"), ObjectKind::Secret);
         assert_eq!(only("a: &a {x: 1}\nb: &b {kind: Secret}\n<<: [*a, *b]"), ObjectKind::Secret);
+    }
+
+    #[test]
+    fn merge_keys_that_unfold_without_end_are_given_up() {
+        let mut text = "a: &a0 {x: 1}\n".to_owned();
+        for level in 1..8 {
+            let parts = vec![format!("*a{}", level - 1); 40].join(", ");
+            text.push_str(&format!("b{level}: &a{level}\n  <<: [{parts}]\n"));
+        }
+        assert_eq!(only(&format!("{text}<<: *a7\n")), ObjectKind::Other);
+        assert_eq!(only("a: &a {<<: *a}\n<<: *a"), ObjectKind::Other);
+        let long: String = (0..2_000).map(|key| format!("k{key}: 1, ")).collect();
+        assert_eq!(only(&format!("a: &a {{{long}}}\n<<: *a")), ObjectKind::Other);
+        let many = vec!["*a"; 100_000].join(", ");
+        assert_eq!(only(&format!("a: &a {{{long}}}\n<<: [{many}]")), ObjectKind::Other);
     }
 
     #[test]
