@@ -216,6 +216,9 @@ fn kid(number: u64) -> Kid {
 
 fn flip(text: &str, at: Index) -> String {
     let mut bytes = text.as_bytes().to_vec();
+    if bytes.is_empty() {
+        return String::new();
+    }
     let at = at.index(bytes.len());
     bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
     String::from_utf8(bytes).unwrap()
@@ -329,7 +332,8 @@ fn apply(sealed: &mut Sealed, mutation: Mutation) {
             }
         }
         Mutation::CutAge(at) => {
-            for envelope in sealed.envelopes.values_mut() {
+            // One that an earlier mutation cut to nothing has nothing left to cut.
+            for envelope in sealed.envelopes.values_mut().filter(|envelope| !envelope.file.age.is_empty()) {
                 let len = at.index(envelope.file.age.len());
                 envelope.file.age.truncate(len);
             }
