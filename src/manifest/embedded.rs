@@ -6,10 +6,13 @@ use super::fields::resolve;
 use super::metadata::LAST_APPLIED;
 use super::objects::{Object, ObjectKind, field, is_core, objects};
 use crate::problem::Location;
-use crate::yaml::{Node, ScalarStyle, Stream};
+use crate::yaml::{Node, ScalarStyle, Stream, YamlError};
 
 /// How deep a text in a text in a text is read.
 const MAX_DEPTH: usize = 3;
+
+/// The most bytes of a path that are shown: its end.
+const MAX_PATH: usize = 512;
 
 /// A Secret with values that stands inside something else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +98,8 @@ fn embedded_at(stream: &Stream, depth: usize) -> Vec<Embedded> {
     let mut found = Vec::new();
     for document in stream.documents() {
         if let Some(root) = document.root().filter(|root| !root.is_mapping()) {
-            Walk { host: format!("document {}", document.index() + 1), depth, found: &mut found }.node(root, "");
+            let host = format!("document {}", document.index() + 1);
+            Walk { host, depth, found: &mut found }.node(root, &Path::Top);
         }
     }
     for object in objects(stream) {
@@ -105,10 +109,10 @@ fn embedded_at(stream: &Stream, depth: usize) -> Vec<Embedded> {
             ObjectKind::Secret if holds_values(object.node) => {}
             ObjectKind::Secret | ObjectKind::SealedSecret | ObjectKind::List => {
                 if let Some(metadata) = object.node.get("metadata") {
-                    walk.node(metadata, "metadata");
+                    walk.node(metadata, &Path::Key(&Path::Top, "metadata"));
                 }
             }
-            ObjectKind::Other => walk.node(object.node, ""),
+            ObjectKind::Other => walk.node(object.node, &Path::Top),
         }
     }
     found.sort_by_key(|one| one.at);
@@ -120,6 +124,78 @@ fn describe(object: &Object<'_>) -> String {
     object.name().map_or_else(|| kind.to_owned(), |name| format!("{kind} {name}"))
 }
 
+/// The way from an object to a node in it: put into words only where something was found.
+enum Path<'p> {
+    Top,
+    Key(&'p Path<'p>, &'p str),
+    Item(&'p Path<'p>, usize),
+}
+
+impl Path<'_> {
+    fn ends_with(&self, key: &str) -> bool {
+        matches!(self, Path::Key(_, last) if *last == key)
+    }
+
+    /// `data.manifests.yaml`, `objects[0]`.
+    fn text(&self) -> String {
+        let mut steps = Vec::new();
+        let mut at = self;
+        loop {
+            at = match at {
+                Path::Top => break,
+                Path::Key(above, key) => {
+                    steps.push(format!(".{}", end_of(key, MAX_PATH)));
+                    above
+                }
+                Path::Item(above, index) => {
+                    steps.push(format!("[{index}]"));
+                    above
+                }
+            };
+        }
+        let text: String = steps.into_iter().rev().collect();
+        end_of(text.strip_prefix('.').unwrap_or(&text), MAX_PATH).to_owned()
+    }
+}
+
+/// The last bytes of a text, at most so many.
+fn end_of(text: &str, most: usize) -> &str {
+    let mut start = text.len().saturating_sub(most);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}
+
+/// Where a text that stands in a scalar lies in the file.
+struct Frame {
+    outer: Location,
+    /// How far its lines are indented, if it is a block after `|`: then places in it are known exactly.
+    indent: Option<usize>,
+}
+
+impl Frame {
+    /// A text that is nowhere as it is, such as one in base64: all of it is where the scalar begins.
+    fn opaque(host: Node<'_>) -> Self {
+        Self { outer: host.location(), indent: None }
+    }
+
+    fn of(host: Node<'_>, text: &str) -> Self {
+        let blanks = |line: &str| line.len() - line.trim_start_matches(' ').len();
+        let literal = host.scalar_style() == Some(ScalarStyle::Literal);
+        let mut lines = host.source().lines().skip(1).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+        let first = if literal { lines.next() } else { None };
+        let indent = first.map(|(source, line)| blanks(source).saturating_sub(blanks(line)));
+        Self { outer: host.location(), indent }
+    }
+
+    /// The place in the file of a place in the text.
+    fn place(&self, inner: Location) -> Location {
+        let Some(indent) = self.indent else { return self.outer };
+        Location { line: self.outer.line + inner.line, column: indent + inner.column }
+    }
+}
+
 struct Walk<'f> {
     host: String,
     depth: usize,
@@ -128,7 +204,7 @@ struct Walk<'f> {
 
 impl Walk<'_> {
     // The recursion is bounded by the nesting that the stream allows.
-    fn node(&mut self, node: Node<'_>, path: &str) {
+    fn node(&mut self, node: Node<'_>, path: &Path<'_>) {
         if node.is_mapping() {
             if is_nested_secret(node) {
                 self.tell(node.location(), path, node);
@@ -137,7 +213,7 @@ impl Walk<'_> {
             let is_config_map = text_of(node, "kind") == Some("ConfigMap") && is_core(text_of(node, "apiVersion"));
             for (key, value) in node.entries() {
                 let key = key.str().unwrap_or("?");
-                let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+                let path = Path::Key(path, key);
                 if is_config_map && key == "binaryData" {
                     self.binary_data(value, &path);
                 } else {
@@ -145,63 +221,57 @@ impl Walk<'_> {
                 }
             }
         } else if let Some(text) = node.str() {
-            self.text(text, node, path);
+            self.text(text, path, || Frame::of(node, text));
         } else {
             for (index, item) in node.items().enumerate() {
-                self.node(item, &format!("{path}[{index}]"));
+                self.node(item, &Path::Item(path, index));
             }
         }
     }
 
-    fn binary_data(&mut self, map: Node<'_>, path: &str) {
+    fn binary_data(&mut self, map: Node<'_>, path: &Path<'_>) {
         for (key, value) in map.entries() {
             let Some(bytes) = value.str().and_then(|text| base64::decode(text.as_bytes())) else { continue };
             let Ok(text) = std::str::from_utf8(&bytes) else { continue };
-            self.text(text, value, &format!("{path}.{}", key.str().unwrap_or("?")));
+            self.text(text, &Path::Key(path, key.str().unwrap_or("?")), || Frame::opaque(value));
         }
     }
 
-    /// Reads a text as a stream of its own; `host` is the scalar that it stands in.
-    fn text(&mut self, text: &str, host: Node<'_>, path: &str) {
+    /// Reads a text as a stream of its own; `frame` is where it stands.
+    fn text(&mut self, text: &str, path: &Path<'_>, frame: impl FnOnce() -> Frame) {
         // One word or one line is a name or a sentence; JSON may stand in one line.
         let may_be_object = text.contains('\n') || text.trim_start().starts_with('{') || path.ends_with(LAST_APPLIED);
         if self.depth >= MAX_DEPTH || !may_be_object || !could_hold_secret(text.as_bytes()) {
             return;
         }
-        let Ok(inner) = Stream::parse(text.to_owned()) else {
-            self.unreadable(text, host, path);
-            return;
+        let frame = frame();
+        let inner = match Stream::parse(text.to_owned()) {
+            Ok(inner) => inner,
+            Err(YamlError::Syntax { .. }) => return self.unreadable(text, path, &frame),
+            Err(_) => return self.refused(text, path, &frame),
         };
         for object in objects(&inner) {
             if object.kind == ObjectKind::Secret && holds_values(object.node) {
-                self.tell(place(host, object.node.location()), path, object.node);
+                self.tell(frame.place(object.node.location()), path, object.node);
             }
         }
         for mut one in embedded_at(&inner, self.depth + 1) {
-            one.at = place(host, one.at);
-            one.path = format!("{path}: {}: {}", one.host, one.path);
+            one.at = frame.place(one.at);
+            one.path = format!("{}: {}: {}", path.text(), one.host, one.path);
             one.host.clone_from(&self.host);
             self.found.push(one);
         }
     }
 
     /// A template or a script is no YAML: document by document, look for the lines that a Secret has.
-    fn unreadable(&mut self, text: &str, host: Node<'_>, path: &str) {
+    fn unreadable(&mut self, text: &str, path: &Path<'_>, frame: &Frame) {
         let mut kind_at = None;
         let mut data = false;
         for (index, line) in text.lines().chain(["---"]).enumerate() {
             let line = line.trim();
             if line.starts_with("---") {
                 if let Some(line) = kind_at.take().filter(|_| data) {
-                    self.found.push(Embedded {
-                        at: place(host, Location { line, column: 1 }),
-                        host: self.host.clone(),
-                        path: path.to_owned(),
-                        name: None,
-                        namespace: None,
-                        keys: Vec::new(),
-                        certain: false,
-                    });
+                    self.suspect(line, path, frame);
                 }
                 data = false;
                 continue;
@@ -217,12 +287,39 @@ impl Walk<'_> {
         }
     }
 
-    fn tell(&mut self, at: Location, path: &str, secret: Node<'_>) {
+    /// A text that is YAML to others, with a directive, a key twice or too much of everything, may be written in any
+    /// style: it is told if it says anywhere in it that it is a Secret.
+    fn refused(&mut self, text: &str, path: &Path<'_>, frame: &Frame) {
+        let says_secret = |line: &str| {
+            line.split("kind").skip(1).any(|rest| {
+                let value = rest.trim_start_matches(['"', '\'', ' ', '\t', ':']);
+                value.len() < rest.len()
+                    && value.strip_prefix("Secret").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+            })
+        };
+        if let Some(index) = text.lines().position(says_secret) {
+            self.suspect(index + 1, path, frame);
+        }
+    }
+
+    fn suspect(&mut self, line: usize, path: &Path<'_>, frame: &Frame) {
+        self.found.push(Embedded {
+            at: frame.place(Location { line, column: 1 }),
+            host: self.host.clone(),
+            path: path.text(),
+            name: None,
+            namespace: None,
+            keys: Vec::new(),
+            certain: false,
+        });
+    }
+
+    fn tell(&mut self, at: Location, path: &Path<'_>, secret: Node<'_>) {
         let metadata = |key: &str| Some(field(field(secret, "metadata")?, key)?.str()?.to_owned());
         self.found.push(Embedded {
             at,
             host: self.host.clone(),
-            path: path.to_owned(),
+            path: path.text(),
             name: metadata("name"),
             namespace: metadata("namespace"),
             keys: keys_with_values(secret),
@@ -240,18 +337,6 @@ fn is_nested_secret(node: Node<'_>) -> bool {
 
 fn text_of<'a>(node: Node<'a>, key: &str) -> Option<&'a str> {
     field(node, key)?.str()
-}
-
-/// The place in the outer file of a place in the text of a scalar. Exact for a block after `|`; else the scalar's own.
-fn place(host: Node<'_>, inner: Location) -> Location {
-    let outer = host.location();
-    if host.scalar_style() != Some(ScalarStyle::Literal) {
-        return outer;
-    }
-    // The first line of a block is the one after its header. Its lines are indented alike.
-    let source = host.source().lines().nth(inner.line);
-    let indent = source.map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
-    Location { line: outer.line + inner.line, column: indent.max(inner.column - 1) + 1 }
 }
 
 #[cfg(test)]
@@ -349,6 +434,39 @@ mod tests {
         let found = one(text);
         assert!(!found.certain);
         assert_eq!(found.at.line, 8);
+    }
+
+    #[test]
+    fn a_text_that_only_others_read_is_told_as_uncertain() {
+        for inner in [
+            "%YAML 1.2\n    ---\n    {kind: Secret, apiVersion: v1, data: {p: aHVudGVyMg==}}\n",
+            "{\"kind\":\"Secret\",\"metadata\":{\"name\":\"x\",\"name\":\"x\"},\"data\":{\"p\":\"eA==\"}}\n",
+        ] {
+            let found = one(&format!("kind: ConfigMap\napiVersion: v1\ndata:\n  a: |\n    {inner}"));
+            assert!(!found.certain);
+            assert_eq!(found.path, "data.a");
+        }
+        let quiet = "a: 1\n    a: 2\n    kind: SecretStore\n    kinds: [Secret]\n    b: a kind Secretary\n";
+        assert!(found_none(&format!("kind: ConfigMap\napiVersion: v1\ndata:\n  a: |\n    {quiet}")));
+    }
+
+    #[test]
+    fn many_secrets_in_one_text_have_their_own_lines() {
+        let inner = "    kind: Secret\n    stringData: {p: q}\n    ---\n".repeat(20_000);
+        let found = found(&format!("kind: ConfigMap\napiVersion: v1\ndata:\n  a: |\n{inner}"));
+        assert_eq!(found.len(), 20_000);
+        assert_eq!(found[19_999].at, Location { line: 5 + 3 * 19_999, column: 5 });
+    }
+
+    #[test]
+    fn a_long_key_is_not_written_out_for_all_below_it() {
+        let items = vec!["1"; 100_000].join(",");
+        let text = format!(
+            "Secret: 1\n? {}\n: [{items}, {{kind: Secret, apiVersion: v1, data: {{p: eA==}}}}]\n",
+            "k".repeat(1 << 20)
+        );
+        let found = one(&text);
+        assert!(found.path.len() <= MAX_PATH && found.path.ends_with("k[100000]"), "{}", found.path.len());
     }
 
     #[test]
