@@ -134,10 +134,13 @@ pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
         return Some(*same);
     }
     let lower = word.to_ascii_lowercase();
+    let most = |k: &str| (k.len() / 3).clamp(1, 3);
     known
         .iter()
+        // What differs more in length cannot be near, and a distance takes time by both lengths.
+        .filter(|k| word.len().abs_diff(k.len()) <= 4 * most(k))
         .map(|k| (strsim::osa_distance(&lower, &k.to_ascii_lowercase()), *k))
-        .filter(|(distance, k)| *distance <= (k.len() / 3).clamp(1, 3))
+        .filter(|(distance, k)| *distance <= most(k))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, k)| k)
 }

@@ -1,5 +1,8 @@
 //! Reading fields out of a YAML node, every problem noted and nothing guessed.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::problem::{Location, Problem};
 use crate::yaml::{Kind, Node};
 
@@ -72,13 +75,18 @@ impl Reader {
     pub(super) fn strings<'a>(&mut self, node: Node<'a>, what: &str, example: &str) -> Vec<Text<'a>> {
         let items = self.items(node, what, example);
         let mut texts: Vec<Text<'a>> = vec![];
+        let mut seen: HashMap<&str, Location> = HashMap::new();
         for item in items {
             let Some(text) = self.string(item, &format!("an item of {what}")) else { continue };
-            if let Some(first) = texts.iter().find(|other| other.text == text.text) {
-                let message = format!("{what} has {:?} twice, first at {}", text.text, first.at);
-                self.note(Problem::error("duplicate-item", message).hint("keep one of them"), text.at);
-            } else {
-                texts.push(text);
+            match seen.entry(text.text) {
+                Entry::Vacant(place) => {
+                    place.insert(text.at);
+                    texts.push(text);
+                }
+                Entry::Occupied(first) => {
+                    let message = format!("{what} has {:?} twice, first at {}", text.text, first.get());
+                    self.note(Problem::error("duplicate-item", message).hint("keep one of them"), text.at);
+                }
             }
         }
         texts

@@ -1,5 +1,7 @@
 //! The policy file: its rules, its allow-list, and looking a path up in them.
 
+use std::collections::HashMap;
+
 use globset::Glob;
 
 use crate::format::API_VERSION;
@@ -328,14 +330,18 @@ fn bad_scope(error: &ScopeError) -> Problem {
 /// Patterns that never decide because an earlier rule has the same one, or `**`.
 fn shadowed(rules: &[Rule]) -> Vec<Problem> {
     let mut warnings = vec![];
-    for (index, rule) in rules.iter().enumerate() {
-        let earlier: Vec<&PathPattern> = rules.iter().take(index).flat_map(|rule| &rule.paths).collect();
+    let mut earlier: HashMap<&str, &PathPattern> = HashMap::new();
+    for rule in rules {
         for pattern in &rule.paths {
-            if let Some(first) = earlier.iter().find(|first| first.text == pattern.text || first.text == "**") {
+            let hides = [pattern.text.as_str(), "**"].into_iter().filter_map(|text| earlier.get(text));
+            if let Some(first) = hides.min_by_key(|first| first.at) {
                 let message = format!("{:?} never decides: {:?} at {} comes first", pattern.text, first.text, first.at);
                 let problem = Problem::warning("shadowed-rule", message).hint("the first match wins: move it up");
                 warnings.push(problem.at(pattern.at));
             }
+        }
+        for pattern in &rule.paths {
+            earlier.entry(&pattern.text).or_insert(pattern);
         }
     }
     warnings
@@ -391,6 +397,25 @@ serverSideApply: true
 
     fn scope(texts: &[&str]) -> Scope {
         Scope::parse_sorted(texts).unwrap()
+    }
+
+    #[test]
+    fn a_policy_of_the_largest_size_is_read_in_time() {
+        let rule = |from: usize| {
+            let paths: Vec<String> = (from..from + 500).map(|path| format!("p{path}")).collect();
+            format!("- {{paths: [{}], recipients: [a], scopes: ['a/*']}}\n", paths.join(", "))
+        };
+        let rules: String = (0..100).map(|index| rule(500 * index)).collect();
+        let started = std::time::Instant::now();
+        assert!(policy(&format!("{HEAD}rules:\n{rules}")).warnings().is_empty());
+        let twice = vec!["p"; 50_000].join(", ");
+        let text = format!("{HEAD}rules:\n- {{paths: [{twice}], recipients: [a], scopes: ['a/*']}}\n");
+        assert_eq!(problems(&text).len(), 49_999);
+        let names: Vec<String> = (0..50_000).map(|name| format!("n{name}")).collect();
+        let text = format!("{HEAD}rules:\n- {{paths: [a], recipients: [{}], scopes: ['a/*']}}\n", names.join(", "));
+        assert_eq!(policy(&text).rules()[0].recipients.len(), 50_000);
+        // By the square of the number of texts, it would take minutes.
+        assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
     }
 
     #[test]

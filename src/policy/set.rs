@@ -12,6 +12,9 @@ use super::pubfile::{RecipientsFile, recipients_path};
 use super::rules::{NameRef, Rule};
 use super::typo;
 
+/// For how many missing files a name that is near is looked for: more are no typing errors.
+const MAX_GUESSES: usize = 20;
+
 /// All recipients files of a repository.
 #[derive(Clone, Debug, Default)]
 pub struct Recipients {
@@ -72,7 +75,8 @@ impl Recipients {
         let mut errors = vec![];
         for (name, at) in names {
             let Some(file) = self.get(name) else {
-                let near = typo::nearest(name, self.files.keys().map(String::as_str)).map(str::to_owned);
+                let files = self.files.keys().map(String::as_str).filter(|_| errors.len() < MAX_GUESSES);
+                let near = typo::nearest(name, files).map(str::to_owned);
                 errors.push(PolicyError::NoFile { name: name.to_owned(), at, near });
                 continue;
             };

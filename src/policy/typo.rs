@@ -6,15 +6,15 @@ const BECH32: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 /// The known word nearest to `word`, if one is near enough to be what was meant.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let most = (word.chars().count() / 3).clamp(1, 3);
-    let distance = |candidate: &str| {
-        strsim::damerau_levenshtein(&word.to_ascii_lowercase().replace(['-', '_'], ""), &candidate.to_ascii_lowercase())
-    };
+    let word = word.to_ascii_lowercase().replace(['-', '_'], "");
     known
         .into_iter()
-        .map(|candidate| (distance(candidate), candidate))
-        .filter(|(d, _)| *d <= most)
+        // What differs more in length cannot be near, and a distance takes time by both lengths.
+        .filter(|candidate| word.len().abs_diff(candidate.len()) <= 4 * most)
+        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_ascii_lowercase()), candidate))
+        .filter(|(distance, _)| *distance <= most)
         .min()
-        .map(|(_, c)| c)
+        .map(|(_, candidate)| candidate)
 }
 
 /// What can be told of a native recipient that does not parse.
