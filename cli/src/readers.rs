@@ -15,7 +15,6 @@ use crate::ui::Ui;
 /// The options of every command that seals.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[group(skip)]
-#[group(skip)]
 pub struct Options {
     /// Seal for this recipient, or this name of the policy, instead of the rule's (repeatable)
     #[arg(short = 'r', long = "recipient", value_name = "NAME|RECIPIENT")]
@@ -73,7 +72,8 @@ impl<'a> Readers<'a> {
         };
         let located = self.repositories.locate(path)?;
         let set = located.repository.recipients_for(&located.path)?;
-        let refused = set.recipients().filter_map(|recipient| {
+        let plugins = set.recipients().filter(|recipient| recipient.kind() == RecipientKind::Plugin);
+        let refused = plugins.filter_map(|recipient| {
             let error = foreign::check_usable(recipient.canonical(), Trust::Repository).err()?;
             Some(CliError::from(error).path(path))
         });

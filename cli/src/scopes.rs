@@ -7,7 +7,6 @@ use crate::error::CliError;
 /// The option of every command that seals.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[group(skip)]
-#[group(skip)]
 pub struct Options {
     /// Seal for this NAMESPACE/NAME instead of the document's own (repeatable; * matches any run of characters)
     #[arg(long = "scope", value_name = "PATTERN")]

@@ -7,11 +7,9 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ageseal::problem::Problem;
 use anstyle::{AnsiColor, Style};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -183,11 +181,6 @@ impl Ui {
     /// Says something that the user should act on though the work goes on; `-q` does not silence it.
     pub fn warn(&self, warning: &CliError) {
         self.report(To::Err, "warning", YELLOW, warning);
-    }
-
-    /// Says a problem of a file that does not stop the work.
-    pub fn warn_problem(&self, path: &Path, problem: &Problem) {
-        self.warn(&CliError::problem(path, problem));
     }
 
     /// Says an error on stderr. Commands give errors back instead; [`Ui::finish`] says them.

@@ -77,7 +77,11 @@ impl Glob {
     /// Walks the pairs (a state of `other`, the set of states `self` may be in); a pair in which `other` accepts and
     /// `self` does not is a string that proves the contrary. A run of fixed characters allows one byte a state and
     /// the sets of `self` are those of a string search, so the number of pairs is about the product of the lengths.
+    ///
+    /// Under a star one byte stands for all that `self` does not tell apart: what is covered comes from a file, and a
+    /// file may hold many thousand patterns.
     pub(super) fn covers(&self, other: &Glob) -> bool {
+        let alphabet = self.told_apart();
         let mut seen = HashSet::new();
         let mut open = vec![(0, self.start())];
         while let Some((at, states)) = open.pop() {
@@ -94,13 +98,23 @@ impl Glob {
                 open.push((at + 1, states));
             }
             let next = if token == Token::Star { at } else { at + 1 };
-            for &byte in NAME_ALPHABET {
-                if token.takes(byte) {
-                    open.push((next, self.step(&states, byte)));
-                }
+            let only = [if let Token::Byte(byte) = token { byte } else { 0 }];
+            let bytes = if only == [0] { alphabet.as_slice() } else { only.as_slice() };
+            for &byte in bytes.iter().filter(|&&byte| token.takes(byte)) {
+                open.push((next, self.step(&states, byte)));
             }
         }
         true
+    }
+
+    /// Every byte of names that the side has for itself, one of the other bytes that a hash may have, and one more.
+    fn told_apart(&self) -> Vec<u8> {
+        let (mut hash, mut plain) = (false, false);
+        let tells = |&byte: &u8| {
+            let other = if HASH_ALPHABET.contains(&byte) { &mut hash } else { &mut plain };
+            self.tokens.contains(&Token::Byte(byte)) || !std::mem::replace(other, true)
+        };
+        NAME_ALPHABET.iter().copied().filter(tells).collect()
     }
 
     fn start(&self) -> States {

@@ -23,6 +23,7 @@ use crate::ui::Ui;
 
 /// Every command.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one a run")]
 pub enum Command {
     Init(init::Args),
     Keygen(keygen::Args),

@@ -532,7 +532,8 @@ mod tests {
         for folder in ["x", "y"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
-        let path = |index: usize| dir.path().join(if index % 2 == 0 { "x" } else { "y" }).join(index.to_string());
+        let path =
+            |index: usize| dir.path().join(if index.is_multiple_of(2) { "x" } else { "y" }).join(index.to_string());
         let mut batch = Batch::new();
         for index in 0..40 {
             fs::write(path(index), "old").unwrap();

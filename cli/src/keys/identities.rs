@@ -26,7 +26,6 @@ const CONTENT_VARIABLE: &str = "AGESEAL_IDENTITY";
 /// The option of every command that opens something.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[group(skip)]
-#[group(skip)]
 pub struct Options {
     /// A file with identities to open with; `-` is stdin [default: the environment, then your configuration folder]
     #[arg(short, long = "identity", value_name = "FILE")]
@@ -38,9 +37,6 @@ pub struct Options {
 pub struct Keys {
     /// The ring to open with.
     pub ring: KeyRing,
-    /// Whether the user named them, by `-i` or in the environment; a command without need of a key takes only those
-    /// as a wish to use one.
-    pub named: bool,
     sources: Vec<Source>,
 }
 
@@ -81,7 +77,7 @@ impl Options {
             loader.folder();
         }
         Errors::none_or(loader.errors)?;
-        Ok(Keys { ring: KeyRing::new(loader.identities), named, sources: loader.sources })
+        Ok(Keys { ring: KeyRing::new(loader.identities), sources: loader.sources })
     }
 }
 
@@ -327,7 +323,7 @@ mod tests {
         fs::write(&path, format!("# mine\n{}\n", *identity.to_secret_string().unwrap())).unwrap();
         let options = Options { identities: vec![path.clone()] };
         let keys = options.load(&Ui::new(true, Color::Never)).unwrap();
-        assert!(keys.named && keys.require().is_ok());
+        assert!(keys.require().is_ok());
         let text = id.to_string();
         let line = format!("tried: {} ({}…{} = ann)", path.display(), &text[..5], &text[13..]);
         assert_eq!(keys.tried(|known| (known == id).then(|| "ann".to_owned())), [line]);

@@ -82,15 +82,13 @@ fn a_read_only_folder() {
     fs::set_permissions(t.work(), fs::Permissions::from_mode(0o755)).unwrap();
     fs::create_dir(t.path(".git")).unwrap();
     fs::set_permissions(t.work(), fs::Permissions::from_mode(0o555)).unwrap();
+    // The build folder may be closed to the user that the program runs as.
+    let copy = "mkdir ../open && cp \"$(command -v ageseal)\" ../open/ && chmod 755 ../open ../open/ageseal";
+    let _ = t.shell(copy).ok();
     let before = state(&t);
     for line in writers() {
         let line = line.replace("ageseal ", &format!("{prefix}$AGESEAL "));
-        let run = t.shell(&format!("AGESEAL=$(command -v ageseal); {line}"));
-        if run.code == 126 || run.stderr.contains("setpriv: ") {
-            // The build folder is closed to nobody: there is no way to test it here.
-            eprintln!("not tested: {}", run.stderr);
-            break;
-        }
+        let run = t.shell(&format!("AGESEAL=../open/ageseal; {line}"));
         let run = well_told(run.exit(4));
         assert!(run.stderr.contains("prod/") && run.stderr.contains("permission denied"), "{line}\n{}", run.stderr);
         assert_eq!(changes(&before, &state(&t)), Vec::<String>::new(), "{line}");

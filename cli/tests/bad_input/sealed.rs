@@ -180,7 +180,6 @@ fn each_field_in_turn() {
         let run = t.run(&["open", FILE, "-i", &identity(&t, "prod")]);
         assert_eq!(run.code, code, "{what}: {}", run.stderr);
         assert!(run.stderr.contains(needle), "{what}: {needle:?} is not in\n{}", run.stderr);
-        println!("{what}");
         let _ = closed(&t, &changed, code);
     }
 }

@@ -20,7 +20,6 @@ pub struct Scratch {
 }
 
 /// What a run left: its exit code and what it said.
-#[must_use = "assert something of it, if only `.ok()`"]
 #[derive(Debug)]
 pub struct Run {
     pub code: i32,
@@ -102,11 +101,13 @@ impl Scratch {
     }
 
     /// Runs `ageseal` with these arguments and an empty stdin.
+    #[must_use = "assert something of it, if only `.ok()`"]
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Run {
         self.run_with(args, b"", &[])
     }
 
     /// Runs `ageseal` with these arguments, this stdin and these environment variables.
+    #[must_use = "assert something of it, if only `.ok()`"]
     pub fn run_with<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8], env: &[(&str, &str)]) -> Run {
         let mut command = assert_cmd::Command::from_std(self.command());
         command.args(args).envs(env.iter().copied()).write_stdin(stdin).timeout(Duration::from_secs(60));
@@ -114,6 +115,7 @@ impl Scratch {
     }
 
     /// Runs a line of shell in the folder, with `ageseal` in PATH.
+    #[must_use = "assert something of it, if only `.ok()`"]
     pub fn shell(&self, script: &str) -> Run {
         let mut command = Command::new("sh");
         self.surround(&mut command);

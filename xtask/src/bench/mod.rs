@@ -22,7 +22,7 @@ pub use process::{PEAK, peak_of};
 
 use crate::run::{Profile, build, root, say};
 
-/// The chore behind [`bench`]: it runs in the build that is measured.
+/// The chore behind [`bench()`]: it runs in the build that is measured.
 pub const MEASURE: &str = "measure";
 
 /// How much is measured.
