@@ -98,8 +98,10 @@ impl Glob {
                 open.push((at + 1, states));
             }
             let next = if token == Token::Star { at } else { at + 1 };
-            let only = [if let Token::Byte(byte) = token { byte } else { 0 }];
-            let bytes = if only == [0] { alphabet.as_slice() } else { only.as_slice() };
+            let bytes = match &token {
+                Token::Byte(byte) => std::slice::from_ref(byte),
+                Token::Star | Token::Hash => alphabet.as_slice(),
+            };
             for &byte in bytes.iter().filter(|&&byte| token.takes(byte)) {
                 open.push((next, self.step(&states, byte)));
             }
@@ -109,10 +111,16 @@ impl Glob {
 
     /// Every byte of names that the side has for itself, one of the other bytes that a hash may have, and one more.
     fn told_apart(&self) -> Vec<u8> {
+        let mut own = [false; 256];
+        for token in &self.tokens {
+            if let Token::Byte(byte) = token {
+                own[usize::from(*byte)] = true;
+            }
+        }
         let (mut hash, mut plain) = (false, false);
         let tells = |&byte: &u8| {
             let other = if HASH_ALPHABET.contains(&byte) { &mut hash } else { &mut plain };
-            self.tokens.contains(&Token::Byte(byte)) || !std::mem::replace(other, true)
+            own[usize::from(byte)] || !std::mem::replace(other, true)
         };
         NAME_ALPHABET.iter().copied().filter(tells).collect()
     }
@@ -243,6 +251,15 @@ mod tests {
     fn matching_a_hostile_text_stays_linear() {
         let side = glob(&format!("*{}b*{}b", "a".repeat(120), "a".repeat(120)));
         assert!(!side.matches(&"a".repeat(20_000)));
+    }
+
+    #[test]
+    fn only_what_a_side_tells_apart_is_walked() {
+        assert_eq!(glob("*").told_apart(), b"ab");
+        assert_eq!(glob("*ab*").told_apart(), b"abce");
+        assert_eq!(glob("db-{hash}").told_apart(), b"abcd-");
+        assert!(glob("*-{hash}").covers(&glob("a*-{hash}")));
+        assert!(!glob("*-{hash}").covers(&glob("a*")));
     }
 
     #[test]
