@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::ops::Range;
 
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use super::error::YamlError;
 use super::node::Node;
@@ -55,7 +53,7 @@ pub enum EditError {
     WrongKind {
         /// The node.
         at: Location,
-        /// `mapping` or `sequence`.
+        /// `mapping`, `sequence` or `value`.
         wanted: &'static str,
     },
     /// The sequence has no such item.
@@ -112,8 +110,8 @@ pub(super) struct New {
 /// What is asked of one collection.
 #[derive(Default)]
 pub(super) struct Asked {
-    /// The indices of the children that go; true if the comment lines above go too.
-    pub(super) removed: BTreeMap<usize, bool>,
+    /// The indices of the children that go.
+    pub(super) removed: BTreeSet<usize>,
     pub(super) inserted: BTreeMap<Gap, Vec<New>>,
 }
 
@@ -128,7 +126,6 @@ pub(super) struct Asks {
     pub(super) filled: BTreeMap<usize, Value>,
     pub(super) removed_documents: BTreeSet<usize>,
     pub(super) appended: Vec<Value>,
-    pub(super) raw: Vec<(Range<usize>, Zeroizing<String>)>,
 }
 
 /// Collects edits over one stream.
@@ -179,7 +176,7 @@ impl<'a> Editor<'a> {
         self.expect(mapping, mapping.is_mapping(), "mapping")?;
         let at = mapping.location();
         let asked = self.asks.collections.entry(mapping.id).or_default();
-        let there = index_of(mapping, key).is_some_and(|index| !asked.removed.contains_key(&index));
+        let there = index_of(mapping, key).is_some_and(|index| !asked.removed.contains(&index));
         if there || find_new(asked, key).is_some() {
             return Err(EditError::KeyExists { at, key: key.to_owned() });
         }
@@ -225,30 +222,6 @@ impl<'a> Editor<'a> {
         }
     }
 
-    /// Replaces an entry's value.
-    ///
-    /// # Errors
-    /// No mapping, no such key.
-    pub fn replace_entry(&mut self, mapping: Node<'a>, key: &str, value: &Value) -> Result<(), EditError> {
-        self.expect(mapping, mapping.is_mapping(), "mapping")?;
-        match self.standing(mapping, key) {
-            Some((_, node)) => self.replace(node, value),
-            None => Err(EditError::NoSuchKey { at: mapping.location(), key: key.to_owned() }),
-        }
-    }
-
-    /// Gives an entry another key; its value and its place stay.
-    ///
-    /// # Errors
-    /// No mapping, no such key.
-    pub fn rename(&mut self, mapping: Node<'a>, key: &str, new: &str) -> Result<(), EditError> {
-        self.expect(mapping, mapping.is_mapping(), "mapping")?;
-        match self.standing(mapping, key) {
-            Some((node, _)) => self.replace(node, &Value::from(new)),
-            None => Err(EditError::NoSuchKey { at: mapping.location(), key: key.to_owned() }),
-        }
-    }
-
     /// Removes an entry, its lines, and the comments in and beside it. Comment lines above it stay.
     ///
     /// A mapping that loses all its entries becomes `{}`.
@@ -256,23 +229,11 @@ impl<'a> Editor<'a> {
     /// # Errors
     /// No mapping, no such key.
     pub fn remove(&mut self, mapping: Node<'a>, key: &str) -> Result<(), EditError> {
-        self.remove_entry(mapping, key, false)
-    }
-
-    /// Like [`remove`](Self::remove), and the comment lines directly above it go too.
-    ///
-    /// # Errors
-    /// No mapping, no such key.
-    pub fn remove_with_comments(&mut self, mapping: Node<'a>, key: &str) -> Result<(), EditError> {
-        self.remove_entry(mapping, key, true)
-    }
-
-    fn remove_entry(&mut self, mapping: Node<'a>, key: &str, comments: bool) -> Result<(), EditError> {
         self.expect(mapping, mapping.is_mapping(), "mapping")?;
         let Some(index) = index_of(mapping, key) else {
             return Err(EditError::NoSuchKey { at: mapping.location(), key: key.to_owned() });
         };
-        self.asks.collections.entry(mapping.id).or_default().removed.insert(index, comments);
+        self.asks.collections.entry(mapping.id).or_default().removed.insert(index);
         Ok(())
     }
 
@@ -301,7 +262,7 @@ impl<'a> Editor<'a> {
         if index >= sequence.items().count() {
             return Err(EditError::NoSuchItem { at: sequence.location(), index });
         }
-        self.asks.collections.entry(sequence.id).or_default().removed.insert(index, false);
+        self.asks.collections.entry(sequence.id).or_default().removed.insert(index);
         Ok(())
     }
 
@@ -339,27 +300,14 @@ impl<'a> Editor<'a> {
         Ok(())
     }
 
-    /// Replaces bytes by text. The bytes hold whole nodes and comments or none, and what stands outside stays the same.
-    ///
-    /// # Errors
-    /// A span that is not in the text.
-    pub fn edit(&mut self, span: Range<usize>, text: &str) -> Result<(), EditError> {
-        if self.stream.text().get(span.clone()).is_none() {
-            return Err(EditError::ForeignNode);
-        }
-        self.asks.raw.push((span, Zeroizing::new(text.to_owned())));
-        Ok(())
-    }
-
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        let Asks { collections, replaced, filled, removed_documents, appended, raw } = &self.asks;
+        let Asks { collections, replaced, filled, removed_documents, appended } = &self.asks;
         collections.values().all(|asked| asked.removed.is_empty() && asked.inserted.is_empty())
             && replaced.is_empty()
             && filled.is_empty()
             && removed_documents.is_empty()
             && appended.is_empty()
-            && raw.is_empty()
     }
 
     /// Applies the edits once, parses the result, and proves that every node and comment outside the edits is equal and
@@ -372,7 +320,8 @@ impl<'a> Editor<'a> {
         let changes = plan::changes(self.stream, &self.asks)?;
         let (text, regions) = plan::apply(self.stream.text(), &changes);
         let new = Stream::parse_zeroizing(text).map_err(EditError::Reparse)?;
-        proof::prove(self.stream, &new, &self.asks, &changes, &regions)?;
+        proof::prove(self.stream, &new, &self.asks)?;
+        proof::prove_comments(self.stream, &new, &changes, &regions)?;
         Ok(new)
     }
 
@@ -392,7 +341,7 @@ impl<'a> Editor<'a> {
     /// The entry of a key, unless it is to be removed.
     fn standing(&self, mapping: Node<'a>, key: &str) -> Option<(Node<'a>, Node<'a>)> {
         let index = index_of(mapping, key)?;
-        let removed = self.asks.collections.get(&mapping.id).is_some_and(|asked| asked.removed.contains_key(&index));
+        let removed = self.asks.collections.get(&mapping.id).is_some_and(|asked| asked.removed.contains(&index));
         if removed { None } else { mapping.entries().nth(index) }
     }
 }

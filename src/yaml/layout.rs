@@ -1,6 +1,6 @@
 //! Where things stand in a text: lines, columns, the entries of a collection, and what belongs to an entry.
 
-use super::node::{Node, ScalarStyle};
+use super::node::{NONE, Node, ScalarStyle};
 use super::plain::PlainType;
 use super::render::Layout;
 use super::stream::Stream;
@@ -113,6 +113,8 @@ pub(super) fn comments_above(text: &str, line: usize, column: usize) -> usize {
 /// One entry of a mapping or item of a sequence, with the bytes from its key, `?` or `-` to the end of its value.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {
+    /// None for items.
+    pub(super) key: Option<Node<'a>>,
     pub(super) value: Node<'a>,
     pub(super) start: usize,
     pub(super) end: usize,
@@ -131,7 +133,7 @@ pub(super) fn entries<'a>(collection: Node<'a>) -> Vec<Entry<'a>> {
             let content = key.unwrap_or(value).full_span();
             let start = skip_blank(text, at, flow).min(content.start.max(at));
             at = value.full_span().end.max(content.end).max(start);
-            Entry { value, start, end: at }
+            Entry { key, value, start, end: at }
         })
         .collect()
 }
@@ -171,9 +173,8 @@ pub(super) fn layout_of<'a>(stream: &'a Stream, near: Node<'a>) -> Layout<'a> {
 /// A node and all nodes below it. They follow each other in the arena.
 fn below<'a>(root: Node<'a>) -> impl Iterator<Item = Node<'a>> {
     let stream = root.stream;
-    let last = stream.documents().filter_map(|document| document.root()).map(|node| node.id).find(|id| *id > root.id);
-    let end = last.unwrap_or(stream.nodes.len() as u32);
-    (root.id..end).filter_map(|id| stream.node(id))
+    let is_below = move |id: &u32| *id == root.id || stream.nodes[*id as usize].parent != NONE;
+    (root.id..stream.nodes.len() as u32).take_while(is_below).filter_map(|id| stream.node(id))
 }
 
 /// Whether a document is JSON by its quotes: a string in double quotes, and none in single quotes or none at all.

@@ -5,14 +5,14 @@ mod document;
 mod flow;
 mod replace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
 use super::edit::{Asks, EditError, New};
 use super::layout::{entries, layout_of};
-use super::node::{Kind, NONE, Node, ScalarStyle};
+use super::node::{Kind, Node, ScalarStyle};
 use super::render::{Layout, Writer, room};
 use super::stream::Stream;
 
@@ -39,20 +39,16 @@ pub(super) struct Change {
 
 /// The changes that were asked for, in order and apart.
 pub(super) fn changes(stream: &Stream, asks: &Asks) -> Result<Vec<Change>, EditError> {
-    let mut plan = Plan { stream, asks, changes: Vec::new(), layouts: BTreeMap::new() };
+    let newline = stream.newline();
+    let mut plan = Plan { stream, asks, newline, changes: Vec::new(), layouts: BTreeMap::new() };
     plan.refuse_edits_in_edits()?;
-    for (&id, value) in &asks.replaced {
-        plan.replace(plan.node(id)?, value)?;
-    }
+    plan.replaced()?;
     for (&id, asked) in &asks.collections {
         let node = plan.node(id)?;
         let entries = entries(node);
         if node.is_flow() { plan.flow(node, asked, &entries)? } else { plan.block(node, asked, &entries)? }
     }
     plan.documents()?;
-    for (span, text) in &asks.raw {
-        plan.push(span.clone(), text.clone(), Rank::Before);
-    }
     let Plan { mut changes, .. } = plan;
     changes.sort_by(|a, b| {
         let key = |change: &Change| (change.span.start, !change.span.is_empty(), change.rank);
@@ -127,6 +123,7 @@ fn close_last_scalar(stream: &Stream, changes: &mut Vec<Change>) {
 struct Plan<'a> {
     stream: &'a Stream,
     asks: &'a Asks,
+    newline: &'static str,
     changes: Vec<Change>,
     /// By the id of the root.
     layouts: BTreeMap<u32, Layout<'a>>,
@@ -174,46 +171,22 @@ impl<'a> Plan<'a> {
     /// What stands in something that is replaced or removed is not edited as well.
     fn refuse_edits_in_edits(&self) -> Result<(), EditError> {
         let asks = self.asks;
+        let mut removed = BTreeSet::new();
+        for (&id, asked) in &asks.collections {
+            let node = self.node(id)?;
+            let values = node.entries().map(|(_, value)| value).chain(node.items()).enumerate();
+            removed.extend(values.filter(|(index, _)| asked.removed.contains(index)).map(|(_, value)| value.id));
+        }
+        let documents = asks.removed_documents.iter().filter_map(|index| self.stream.documents.get(*index));
+        removed.extend(documents.map(|document| document.root));
+        let gone = |node: Node<'_>| removed.contains(&node.id) || asks.replaced.contains_key(&node.id);
         for &id in asks.replaced.keys().chain(asks.collections.keys()) {
-            let is_collection = asks.collections.contains_key(&id);
-            let mut at = self.node(id)?;
-            let overlap = EditError::Overlap { at: at.location() };
-            if is_collection && asks.replaced.contains_key(&id) {
-                return Err(overlap);
-            }
-            loop {
-                let Some(parent) = at.parent() else {
-                    let document = self.stream.documents().find(|document| document.raw().root == at.id);
-                    if document.is_some_and(|document| asks.removed_documents.contains(&document.index())) {
-                        return Err(overlap);
-                    }
-                    break;
-                };
-                if asks.replaced.contains_key(&parent.id) {
-                    return Err(overlap);
-                }
-                if let Some(asked) = asks.collections.get(&parent.id) {
-                    let size = if parent.is_mapping() { 2 } else { 1 };
-                    let index = position(parent, at.id) / size;
-                    if asked.removed.contains_key(&index) {
-                        return Err(overlap);
-                    }
-                }
-                at = parent;
+            let node = self.node(id)?;
+            let twice = asks.collections.contains_key(&id) && asks.replaced.contains_key(&id);
+            if twice || removed.contains(&id) || std::iter::successors(node.parent(), Node::parent).any(gone) {
+                return Err(EditError::Overlap { at: node.location() });
             }
         }
         Ok(())
     }
-}
-
-/// The number of a node among the nodes of its parent.
-fn position(parent: Node<'_>, id: u32) -> usize {
-    let stream = parent.stream;
-    let mut next = parent.raw().first;
-    let mut index = 0;
-    while next != id && next != NONE {
-        next = stream.nodes[next as usize].next;
-        index += 1;
-    }
-    index
 }

@@ -27,17 +27,17 @@ impl<'a> Plan<'a> {
         }
         if asked.inserted.is_empty() && asked.removed.len() == entries.len() {
             let empty = if node.is_mapping() { Value::Map(vec![]) } else { Value::Seq(vec![]) };
-            return self.replace(node, &empty);
+            return self.rewrite(node, &empty);
         }
         let block = Block { node, asked, entries, column, shared };
         let mut inserted: Vec<(Gap, Vec<&New>)> =
             asked.inserted.iter().map(|(gap, new)| (*gap, new.iter().collect())).collect();
         let mut cut_until = 0;
-        if shared && asked.removed.contains_key(&0) {
+        if shared && asked.removed.contains(&0) {
             cut_until = self.cut_shared(&block, &mut inserted);
         }
-        for (&index, &comments) in asked.removed.range(cut_until..) {
-            let start = self.cut_start(&block, index, comments);
+        for &index in asked.removed.range(cut_until..) {
+            let start = layout::line_start(text, entries[index].start);
             self.cut(start..layout::tail(text, entries[index].end, column));
         }
         for (gap, new) in inserted {
@@ -46,16 +46,11 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn cut_start(&self, block: &Block<'_, 'a>, index: usize, comments: bool) -> usize {
-        let line = layout::line_start(self.text(), block.entries[index].start);
-        if comments { layout::comments_above(self.text(), line, block.column) } else { line }
-    }
-
     /// Removes a first entry that shares its line with a dash, and what is removed directly behind it; tells up to which
     /// index that is. What is inserted before the next entry that stays takes the line.
     fn cut_shared(&mut self, block: &Block<'_, 'a>, inserted: &mut Vec<(Gap, Vec<&New>)>) -> usize {
         let (text, entries) = (self.text(), block.entries);
-        let kept = (0..entries.len()).find(|index| !block.asked.removed.contains_key(index)).unwrap_or(entries.len());
+        let kept = (0..entries.len()).find(|index| !block.asked.removed.contains(index)).unwrap_or(entries.len());
         let until = Gap { child: kept, after: false };
         let count = inserted.iter().take_while(|(gap, _)| *gap <= until).count();
         let first: Vec<&New> = inserted.drain(..count).flat_map(|(_, new)| new).collect();
@@ -63,7 +58,7 @@ impl<'a> Plan<'a> {
         if !first.is_empty() {
             let end = layout::without_break(text, layout::tail(text, entries[0].end, block.column));
             let mut writer = self.writer(block.node, first.iter().copied());
-            block.write(&mut writer, &first, self.stream.newline());
+            block.write(&mut writer, &first, self.newline);
             let (out, open_end) = writer.into_parts();
             self.changes.push(Change { span: start..end, text: out, rank: Rank::Before, own_line: false, open_end });
             return 1;
@@ -84,9 +79,9 @@ impl<'a> Plan<'a> {
 
     fn insert_lines(&mut self, block: &Block<'_, 'a>, gap: Gap, new: &[&New]) {
         let text = self.text();
-        let newline = self.stream.newline();
+        let newline = self.newline;
         let entry = &block.entries[gap.child];
-        let removed = block.asked.removed.get(&gap.child);
+        let removed = block.asked.removed.contains(&gap.child);
         let mut writer = self.writer(block.node, new.iter().copied());
         if gap.child == 0 && !gap.after && block.shared {
             block.write(&mut writer, new, newline);
@@ -96,8 +91,8 @@ impl<'a> Plan<'a> {
         }
         let at = match (gap.after, removed) {
             (true, _) => layout::tail(text, entry.end, block.column),
-            (false, Some(&comments)) => self.cut_start(block, gap.child, comments),
-            (false, None) => self.above(block, gap.child),
+            (false, true) => layout::line_start(text, entry.start),
+            (false, false) => self.above(block, gap.child),
         };
         writer.spaces(block.column);
         block.write(&mut writer, new, newline);

@@ -24,7 +24,7 @@ impl Plan<'_> {
     }
 
     fn fresh(&self, value: &Value) -> Writer<'_> {
-        let newline = self.stream.newline();
+        let newline = self.newline;
         Writer::new(Layout { newline, step: 2, sequence_step: 0, json: false, compact: false }, value)
     }
 
@@ -47,7 +47,7 @@ impl Plan<'_> {
             && !self.asks.removed_documents.contains(&(index + 1));
         let start =
             if index == 0 && self.text().starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { raw.start as usize };
-        let text = if joins { format!("---{}", self.stream.newline()) } else { String::new() };
+        let text = if joins { format!("---{}", self.newline) } else { String::new() };
         self.push_str(start..raw.end as usize, &text, Rank::Body);
     }
 
@@ -56,7 +56,7 @@ impl Plan<'_> {
     }
 
     fn put(&mut self, at: usize, value: &Value, marker: bool) {
-        let newline = self.stream.newline();
+        let newline = self.newline;
         let mut writer = self.fresh(value);
         if marker {
             writer.out.push_str("---");

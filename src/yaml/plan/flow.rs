@@ -4,6 +4,7 @@ use super::super::edit::{Asked, EditError, New};
 use super::super::layout::{self, Entry};
 use super::super::node::Node;
 use super::super::render::{Pretty, Writer};
+use super::super::value::Value;
 use super::{Plan, Rank};
 
 impl<'a> Plan<'a> {
@@ -20,7 +21,7 @@ impl<'a> Plan<'a> {
         let pretty = layout::pretty(node);
         let inner = pretty.map(|(outer, step)| format!("{outer}{step}"));
         let flow = Flow { node, asked, entries, pretty: inner.as_deref().zip(pretty.map(|(_, step)| step)) };
-        let kept: Vec<usize> = (0..entries.len()).filter(|index| !asked.removed.contains_key(index)).collect();
+        let kept: Vec<usize> = (0..entries.len()).filter(|index| !asked.removed.contains(index)).collect();
         let commas: Vec<Option<usize>> = entries.iter().map(|entry| comma(text, entry.end)).collect();
         let (Some(&first), Some(&last)) = (kept.first(), kept.last()) else {
             if new.is_empty() {
@@ -28,7 +29,7 @@ impl<'a> Plan<'a> {
                 return Ok(());
             }
             let mut writer = self.writer(node, new.iter().copied());
-            flow.write(&mut writer, &new, self.stream.newline());
+            flow.write(&mut writer, &new, self.newline);
             let start = entries.first().map_or(inside.end, |entry| entry.start);
             let end = entries
                 .last()
@@ -59,9 +60,9 @@ impl<'a> Plan<'a> {
         let new = flow.new_before(first);
         if !new.is_empty() {
             let mut writer = self.writer(node, new.iter().copied());
-            flow.write(&mut writer, &new, self.stream.newline());
+            flow.write(&mut writer, &new, self.newline);
             writer.out.push(',');
-            flow.space(&mut writer, self.stream.newline());
+            flow.space(&mut writer, self.newline);
             let at = entries[first].start;
             self.push(at..at, writer.into_parts().0, Rank::Before);
         }
@@ -73,16 +74,16 @@ impl<'a> Plan<'a> {
         if node.comments().next().is_some() {
             return Err(self.unsupported(node.span().start, "an empty collection that holds a comment"));
         }
-        if node.parent().is_some_and(|parent| parent.is_flow() || is_key(parent, node)) {
+        if node.parent().is_some_and(|parent| parent.is_flow()) {
             return Ok(false);
         }
         let value = if node.is_mapping() {
             let entries = new.iter().map(|new| (new.key.clone().unwrap_or_default(), new.value.clone()));
-            super::super::value::Value::Map(entries.collect())
+            Value::Map(entries.collect())
         } else {
-            super::super::value::Value::Seq(new.iter().map(|new| new.value.clone()).collect())
+            Value::Seq(new.iter().map(|new| new.value.clone()).collect())
         };
-        self.replace_as_block(node, &value)?;
+        self.rewrite(node, &value)?;
         Ok(true)
     }
 
@@ -90,7 +91,7 @@ impl<'a> Plan<'a> {
         let text = self.text();
         let entries = flow.entries;
         let mut cursor = inside.start;
-        for &index in flow.asked.removed.keys() {
+        for &index in &flow.asked.removed {
             let Entry { start, end, .. } = entries[index];
             let end = commas[index].map_or(end, |at| at + 1);
             let line_end = layout::line_end(text, end);
@@ -120,7 +121,7 @@ impl<'a> Plan<'a> {
         new: &[&New],
     ) {
         let text = self.text();
-        let newline = self.stream.newline();
+        let newline = self.newline;
         let end = flow.entries[index].end;
         let mut writer = self.writer(flow.node, new.iter().copied());
         if flow.pretty.is_some() && layout::comment_follows(text, comma.map_or(end, |at| at + 1)) {
@@ -145,10 +146,6 @@ impl<'a> Plan<'a> {
 fn comma(text: &str, end: usize) -> Option<usize> {
     let at = layout::skip_blank(text, end, false);
     (text.as_bytes().get(at) == Some(&b',')).then_some(at)
-}
-
-pub(super) fn is_key(parent: Node<'_>, node: Node<'_>) -> bool {
-    parent.entries().any(|(key, _)| key == node)
 }
 
 /// A flow collection and what is asked of it.

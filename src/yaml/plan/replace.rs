@@ -1,55 +1,73 @@
 //! One node by another value, in the place that it has.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
 use super::super::edit::EditError;
-use super::super::layout;
+use super::super::layout::{self, Entry};
 use super::super::node::{Node, ScalarStyle};
 use super::super::render::{Parent, Pretty, Writer};
 use super::super::value::Value;
-use super::flow::is_key;
 use super::{Change, Plan, Rank};
 
 impl<'a> Plan<'a> {
-    pub(super) fn replace(&mut self, node: Node<'a>, value: &Value) -> Result<(), EditError> {
-        match node.parent() {
-            Some(parent) if parent.is_flow() || is_key(parent, node) => self.replace_in_flow(parent, node, value),
-            None if node.is_flow() => self.replace_in_place(node, value, layout::pretty(node)),
-            _ => return self.replace_as_block(node, value),
+    /// Everything that is replaced, collection by collection: a list of siblings is walked once.
+    pub(super) fn replaced(&mut self) -> Result<(), EditError> {
+        let asks = self.asks;
+        let mut parents = BTreeSet::new();
+        for (&id, value) in &asks.replaced {
+            let node = self.node(id)?;
+            match node.parent() {
+                Some(parent) => drop(parents.insert(parent.id)),
+                None => self.replace_root(node, value),
+            }
+        }
+        for id in parents {
+            let parent = self.node(id)?;
+            let key = parent.entries().map(|(key, _)| key).find(|key| asks.replaced.contains_key(&key.id));
+            if let Some(key) = key {
+                return Err(EditError::WrongKind { at: key.location(), wanted: "value" });
+            }
+            let lines = if parent.is_flow() { layout::pretty(parent) } else { None };
+            for entry in layout::entries(parent) {
+                match asks.replaced.get(&entry.value.id) {
+                    Some(value) if parent.is_flow() => self.replace_in_flow(parent, &entry, lines, value),
+                    Some(value) => self.replace_in_block(parent, &entry, value)?,
+                    None => {}
+                }
+            }
         }
         Ok(())
     }
 
-    /// Replaces a value of a block collection, or a root.
-    pub(super) fn replace_as_block(&mut self, node: Node<'a>, value: &Value) -> Result<(), EditError> {
-        let text = self.text();
+    /// Writes a whole collection anew, as a block unless it stands in a flow collection.
+    pub(super) fn rewrite(&mut self, node: Node<'a>, value: &Value) -> Result<(), EditError> {
         let Some(parent) = node.parent() else {
-            self.replace_root(node, value);
+            self.replace_root_lines(node, value);
             return Ok(());
         };
-        let mut base = if parent.is_mapping() {
-            let key = parent.entries().find(|(_, other)| *other == node).map(|(key, _)| key);
-            let key = key.ok_or(EditError::ForeignNode)?;
-            let colon = layout::skip_blank(text, key.full_span().end, false);
-            if text.as_bytes().get(colon) != Some(&b':') || colon >= node.full_span().start {
-                return Err(self.unsupported(key.span().start, "a key without a colon"));
-            }
-            colon + 1
-        } else {
-            let entry = layout::entries(parent).into_iter().find(|entry| entry.value == node);
-            entry.ok_or(EditError::ForeignNode)?.start + 1
-        };
+        let entry = layout::entries(parent).into_iter().find(|entry| entry.value == node);
+        let Some(entry) = entry else { return Err(self.unsupported(node.span().start, "a collection as a key")) };
+        self.replace_in_block(parent, &entry, value)
+    }
+
+    fn replace_in_block(&mut self, parent: Node<'a>, entry: &Entry<'a>, value: &Value) -> Result<(), EditError> {
+        let text = self.text();
+        let node = entry.value;
         let column = layout::column(text, parent.span().start);
-        base = base.max(props_end(node));
-        self.replace_value(
-            node,
-            value,
-            base,
-            if parent.is_mapping() { Parent::Key(column) } else { Parent::Dash(column) },
-            column,
-        );
+        let (base, follows) = match entry.key {
+            Some(key) => {
+                let colon = layout::skip_blank(text, key.full_span().end, false);
+                if text.as_bytes().get(colon) != Some(&b':') || colon >= node.full_span().start {
+                    return Err(self.unsupported(key.span().start, "a key without a colon"));
+                }
+                (colon + 1, Parent::Key(column))
+            }
+            None => (entry.start + 1, Parent::Dash(column)),
+        };
+        self.replace_value(node, value, base.max(props_end(node)), follows, column);
         Ok(())
     }
 
@@ -132,35 +150,37 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn replace_in_flow(&mut self, parent: Node<'a>, node: Node<'a>, value: &Value) {
+    fn replace_in_flow(&mut self, parent: Node<'a>, entry: &Entry<'a>, lines: Option<(&str, &str)>, value: &Value) {
         let text = self.text();
+        let node = entry.value;
         let span = node.span();
-        if !parent.is_flow() || !span.is_empty() {
-            let lines = parent.is_flow().then(|| layout::pretty(parent)).flatten();
-            let lines = lines.map(|(_, step)| (layout::indentation(text, node.span().start), step));
+        if !span.is_empty() {
+            let lines = lines.map(|(_, step)| (layout::indentation(text, span.start), step));
             return self.replace_in_place(node, value, lines);
         }
         let mut writer = Writer::new(self.layout(node), value);
-        if !is_key(parent, node) {
-            let has_colon = node.full_span() != span || text[..span.start].ends_with(':');
-            writer.out.push_str(if has_colon || !parent.is_mapping() { " " } else { ": " });
-        }
+        let has_colon = node.full_span() != span || text[..span.start].ends_with(':');
+        writer.out.push_str(if has_colon || !parent.is_mapping() { " " } else { ": " });
         writer.flow(value, None);
         self.push(span, writer.into_parts().0, Rank::Body);
     }
 
     fn replace_in_place(&mut self, node: Node<'a>, value: &Value, lines: Option<(&str, &str)>) {
         let mut writer = Writer::new(self.layout(node), value);
-        let in_flow = node.is_flow() || node.parent().is_some_and(|parent| parent.is_flow());
-        match value {
-            Value::Str(text) if !in_flow => writer.key(text, false),
-            _ => writer.flow(value, lines.map(|(indent, step)| Pretty { indent, step })),
-        }
+        writer.flow(value, lines.map(|(indent, step)| Pretty { indent, step }));
         self.push(node.span(), writer.into_parts().0, Rank::Body);
     }
 
-    /// A root that is no flow collection, or becomes a block: its lines become the new ones.
     fn replace_root(&mut self, node: Node<'a>, value: &Value) {
+        if node.is_flow() {
+            self.replace_in_place(node, value, layout::pretty(node));
+        } else {
+            self.replace_root_lines(node, value);
+        }
+    }
+
+    /// A root that is no flow collection, or becomes a block: its lines become the new ones.
+    fn replace_root_lines(&mut self, node: Node<'a>, value: &Value) {
         let text = self.text();
         let span = node.span();
         let tail = layout::without_break(text, layout::tail(text, span.end, 0)).max(layout::line_end(text, span.end));
