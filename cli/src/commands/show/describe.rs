@@ -52,16 +52,18 @@ pub fn documents(about: &About<'_>, bytes: Vec<u8>) -> Vec<Document> {
     }
     let file = File { path: about.place.path, shown: about.shown, built: false };
     let findings = check_text(file, bytes, about.place.context).findings;
-    let starts: Vec<Location> = all.iter().map(|object| object.node.location()).collect();
-    let sealed = all.iter().zip(&starts).filter(|(object, _)| object.kind == ObjectKind::SealedSecret);
+    let mut starts: Vec<Location> = all.iter().map(|object| object.node.location()).collect();
+    // The items of a list may stand above it, behind an anchor. Findings come in the order of the text.
+    starts.sort_unstable();
+    let before = |at: Location| findings.partition_point(|finding| finding.at < Some(at));
+    let sealed = all.iter().filter(|object| object.kind == ObjectKind::SealedSecret);
     sealed
-        .map(|(object, start)| {
+        .map(|object| {
             // A finding belongs to the last object that begins before it.
-            let end = starts.iter().find(|other| *other > start);
-            let own = |finding: &&Finding| {
-                finding.at.is_some_and(|at| at >= *start && end.is_none_or(|end| at < *end)) && !is_plaintext(finding)
-            };
-            document(about, object, findings.iter().filter(own))
+            let start = object.node.location();
+            let end = starts.get(starts.partition_point(|other| *other <= start));
+            let own = &findings[before(start)..end.map_or(findings.len(), |end| before(*end))];
+            document(about, object, own.iter().filter(|finding| !is_plaintext(finding)))
         })
         .collect()
 }

@@ -1,0 +1,33 @@
+//! What somebody who only writes to the repository can put in the way of those who work with it: inputs that take no end,
+//! links that lead elsewhere, files that are passed over, programs that are made to run.
+#![cfg(unix)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
+
+#[path = "support/repo.rs"]
+mod repo;
+mod support;
+
+use repo::{git_repo, refused, repo, sealed};
+
+/// A run ends after a minute, and these take seconds: without a bound they take many minutes, or never end.
+#[test]
+fn merge_keys_that_unfold_without_end() {
+    let t = repo();
+    let mut text = "a: &a0 {x: 1}\n".to_owned();
+    for level in 1..8 {
+        let parts = vec![format!("*a{}", level - 1); 40].join(", ");
+        text.push_str(&format!("b{level}: &a{level}\n  <<: [{parts}]\n"));
+    }
+    t.write("prod/bomb.yaml", format!("{text}<<: *a7\n# Secret\n"));
+    let _ = t.run(&["check", "prod"]).ok();
+    let _ = t.run(&["show", "prod"]).exit(0);
+    let _ = refused(&t, &["seal", "prod/bomb.yaml"], 4);
+}
+
+#[test]
+fn very_many_broken_documents() {
+    let t = git_repo();
+    t.write("prod/many.sealed.yaml", "---\nkind: SealedSecret\n".repeat(40_000));
+    let _ = t.run(&["check", "--json", "prod/many.sealed.yaml"]).exit(1);
+    let _ = t.run(&["show", "prod/many.sealed.yaml"]).exit(0);
+}
