@@ -7,7 +7,7 @@
 mod repo;
 mod support;
 
-use repo::{git_repo, refused, repo, sealed};
+use repo::{git_repo, identity, refused, repo, sealed};
 
 /// A run ends after a minute, and these take seconds: without a bound they take many minutes, or never end.
 #[test]
@@ -30,4 +30,13 @@ fn very_many_broken_documents() {
     t.write("prod/many.sealed.yaml", "---\nkind: SealedSecret\n".repeat(40_000));
     let _ = t.run(&["check", "--json", "prod/many.sealed.yaml"]).exit(1);
     let _ = t.run(&["show", "prod/many.sealed.yaml"]).exit(0);
+}
+
+#[test]
+fn a_link_in_a_folder_of_values() {
+    let t = repo();
+    t.write("conf/app.conf", "a");
+    std::os::unix::fs::symlink(identity(&t, "prod"), t.path("conf/tls.key")).unwrap();
+    let args = ["create", "opaque", "x", "-n", "shop-prod", "--from-file", "conf", "-o", "prod/x.sealed.yaml"];
+    let _ = refused(&t, &args, 4).says("conf/tls.key").says("symbolic link");
 }

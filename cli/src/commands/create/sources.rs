@@ -86,8 +86,9 @@ impl Options {
             }
         }
         if let Some(key) = &self.stdin {
-            let bytes = files::read(Path::new("-"), Want::VALUE).map(Zeroizing::new);
-            collected.add(key, bytes.and_then(|bytes| self.newline.decide(bytes)));
+            let bytes = prompt::refuse_shown("pipe it; or --prompt KEY asks for it")
+                .and_then(|()| files::read(Path::new("-"), Want::VALUE));
+            collected.add(key, bytes.map(Zeroizing::new).and_then(|bytes| self.newline.decide(bytes)));
         }
         Errors::none_or(std::mem::take(&mut collected.errors))?;
         for key in &self.prompt {
@@ -139,14 +140,28 @@ fn from_file(text: &str, collected: &mut Collected) {
 }
 
 /// Every regular file right in the folder; a name that is no data key is an error, not a file passed over.
+///
+/// So is a symbolic link: whoever wrote the folder may have made it lead to a file that nobody meant to seal.
 fn from_folder(folder: &Path, collected: &mut Collected) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => return collected.errors.push(CliError::io("the folder cannot be read", folder, &error)),
     };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect();
+    let mut paths = Vec::new();
+    for entry in entries {
+        match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
+            Ok((path, kind)) if kind.is_symlink() => collected.errors.push(
+                CliError::input("this is a symbolic link, which is not followed below a folder")
+                    .path(&path)
+                    .hint("name the file that it leads to: --from-file KEY=FILE"),
+            ),
+            Ok((path, kind)) if kind.is_file() => paths.push(path),
+            Ok(_) => {}
+            Err(error) => collected.errors.push(CliError::io("the folder cannot be read", folder, &error)),
+        }
+    }
     paths.sort();
-    for path in paths.into_iter().filter(|path| path.is_file()) {
+    for path in paths {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         collected.add(&name, files::read(&path, Want::VALUE).map(Plaintext::new));
     }
