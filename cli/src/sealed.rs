@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ageseal::manifest::{ObjectKind, SealedManifest, objects};
+use ageseal::format;
+use ageseal::manifest::{ObjectKind, SealedManifest, could_hold_secret, objects};
 use ageseal::yaml::Stream;
 
 use crate::error::{CliError, Errors};
@@ -24,6 +25,29 @@ impl SealedFile {
         let bytes = files::read(path, Want::DOCUMENT)?;
         let stream = Stream::from_bytes(bytes.clone()).map_err(|error| CliError::problem(path, &error.to_problem()))?;
         Ok(Self { path: path.to_owned(), bytes, stream })
+    }
+
+    /// Reads and parses a file that a walk found; none if it is none of ours.
+    ///
+    /// # Errors
+    /// It cannot be read, or it is no YAML and says that it is one of ours: whoever asks for everything below a folder has
+    /// to know that this is not in it.
+    pub fn walked(path: &Path) -> Result<Option<Self>, CliError> {
+        let size = std::fs::metadata(path).map_or(0, |meta| meta.len());
+        if usize::try_from(size).is_ok_and(|size| size > Want::DOCUMENT.max) {
+            return Ok(None);
+        }
+        let bytes = files::read(path, Want { empty: true, ..Want::DOCUMENT })?;
+        if !could_hold_secret(&bytes) {
+            return Ok(None);
+        }
+        let group = format::API_VERSION.split_inclusive('/').next().unwrap_or_default().as_bytes();
+        let ours = bytes.windows(group.len()).any(|word| word == group);
+        match Stream::from_bytes(bytes.clone()) {
+            Ok(stream) => Ok(Some(Self { path: path.to_owned(), bytes, stream })),
+            Err(error) if ours => Err(CliError::problem(path, &error.to_problem())),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Every sealed document of it; everything that is malformed in any of them is reported together.

@@ -7,7 +7,7 @@
 mod repo;
 mod support;
 
-use repo::{git_repo, identity, refused, repo, sealed};
+use repo::{CANARY, git_repo, identity, refused, repo, sealed};
 
 /// A run ends after a minute, and these take seconds: without a bound they take many minutes, or never end.
 #[test]
@@ -39,4 +39,20 @@ fn a_link_in_a_folder_of_values() {
     std::os::unix::fs::symlink(identity(&t, "prod"), t.path("conf/tls.key")).unwrap();
     let args = ["create", "opaque", "x", "-n", "shop-prod", "--from-file", "conf", "-o", "prod/x.sealed.yaml"];
     let _ = refused(&t, &args, 4).says("conf/tls.key").says("symbolic link");
+}
+
+#[test]
+fn a_broken_sealed_file_below_a_folder_that_is_opened() {
+    let t = repo();
+    sealed(&t, "prod/a.sealed.yaml", "a", &[("p", CANARY)]);
+    sealed(&t, "prod/b.sealed.yaml", "b", &[("p", CANARY)]);
+    let prod = identity(&t, "prod");
+    let _ = t.run(&["open", "prod", "-i", &prod]).ok();
+    t.write("prod/values.yaml", "{{ .Values.nothing_of_ours }}\n");
+    t.write("prod/empty.yaml", "");
+    let _ = t.run(&["open", "prod", "-i", &prod]).ok();
+    let broken = format!("{}  : [\n", t.read("prod/b.sealed.yaml"));
+    t.write("prod/b.sealed.yaml", broken);
+    let run = t.run(&["open", "prod", "-i", &prod]).exit(4).says("prod/b.sealed.yaml");
+    assert_eq!(run.stdout, "");
 }

@@ -68,12 +68,8 @@ fn secrets(
     opener: &Opener<'_>,
     shape: Shape,
 ) -> Result<Vec<Zeroizing<String>>, Errors> {
-    let file = match SealedFile::read(path) {
-        Ok(file) => file,
-        // A walk passes files that are none of ours.
-        Err(_) if !named => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
+    let file = if named { Some(SealedFile::read(path)?) } else { SealedFile::walked(path)? };
+    let Some(file) = file else { return Ok(Vec::new()) };
     let documents = file.documents()?;
     if documents.is_empty() && named {
         return Err(CliError::input("there is no sealed document in this file").path(path).into());
