@@ -5,6 +5,7 @@ use std::path::Path;
 use ageseal::manifest::SealedManifest;
 use ageseal::open::{OpenError, Opened, open};
 use ageseal::recipient::RecipientId;
+use ageseal::scope::Scope;
 
 use crate::error::CliError;
 use crate::keys::identities::Keys;
@@ -33,12 +34,14 @@ impl<'a> Opener<'a> {
     pub fn open(&self, path: &Path, document: &SealedManifest<'_>) -> Result<Opened, CliError> {
         let opened =
             open(&document.sealed, None, &self.keys.ring).map_err(|error| self.told(path, document, &error))?;
-        for scope in document.sealed.items.values().filter_map(|item| document.sealed.effective_scope(item)).take(1) {
-            let namespace = document.namespace.as_deref().unwrap_or_default();
-            if !scope.matches(namespace, &document.name) {
-                let note = format!("sealed for {scope}; it would not open as {}", title(document));
-                self.ui.note(&CliError::finding(note).path(path));
-            }
+        let namespace = document.namespace.as_deref().unwrap_or_default();
+        let elsewhere = |(_, scope): &(&String, &Scope)| !scope.matches(namespace, &document.name);
+        let items = document.sealed.items.iter();
+        let mut scopes = items.filter_map(|(key, item)| Some((key, document.sealed.effective_scope(item)?)));
+        // One value for elsewhere keeps all of them closed.
+        if let Some((key, scope)) = scopes.find(elsewhere) {
+            let note = format!("{key} is sealed for {scope}; it would not open as {}", title(document));
+            self.ui.note(&CliError::finding(note).path(path));
         }
         Ok(opened)
     }

@@ -56,3 +56,19 @@ fn a_broken_sealed_file_below_a_folder_that_is_opened() {
     let run = t.run(&["open", "prod", "-i", &prod]).exit(4).says("prod/b.sealed.yaml");
     assert_eq!(run.stdout, "");
 }
+
+#[test]
+fn one_value_for_elsewhere_is_told() {
+    let t = repo();
+    sealed(&t, "prod/db.sealed.yaml", "db", &[("a", "1")]);
+    sealed(&t, "prod/queue.sealed.yaml", "queue", &[("a", "1"), ("z", "2")]);
+    t.write("value", CANARY);
+    let _ = t.run(&["set", "prod/queue.sealed.yaml", "z", "--from-file", "value"]).ok();
+    let queue = t.read("prod/queue.sealed.yaml");
+    let (from, to) = (queue.find("    z:\n").unwrap(), queue.find("  envelopes:\n").unwrap());
+    let item = queue[from..to].replacen("      envelope:", "      scope: ['shop-prod/queue']\n      envelope:", 1);
+    let both = t.read("prod/db.sealed.yaml").replacen("  envelopes:\n", &format!("{item}  envelopes:\n"), 1);
+    t.write("prod/db.sealed.yaml", both);
+    let run = t.run(&["open", "prod/db.sealed.yaml", "-i", &identity(&t, "prod")]).ok();
+    let _ = run.says("z is sealed for shop-prod/queue; it would not open as shop-prod/db");
+}
