@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use ageseal::policy::{Member, PolicyError, RecipientSet, Recipients, RecipientsFile, is_name};
+use ageseal::policy::{Member, PolicyError, RecipientSet, Recipients, RecipientsFile, is_name, recipients_path};
 use ageseal::recipient::RecipientKind;
 use ageseal::scope::Scope;
 
 use crate::error::{CliError, Errors};
 use crate::files::{self, Want};
 use crate::keys::foreign::{self, Trust};
-use crate::repository::{Located, Repositories, Repository, RepositoryError, recipient_parser_for};
+use crate::repository::{Located, Repositories, Repository, RepositoryError, find_top, recipient_parser_for};
 use crate::ui::Ui;
 
 /// The options of every command that seals.
@@ -72,12 +72,7 @@ impl<'a> Readers<'a> {
         };
         let located = self.repositories.locate(path)?;
         let set = located.repository.recipients_for(&located.path)?;
-        let plugins = set.recipients().filter(|recipient| recipient.kind() == RecipientKind::Plugin);
-        let refused = plugins.filter_map(|recipient| {
-            let error = foreign::check_usable(recipient.canonical(), Trust::Repository).err()?;
-            Some(CliError::from(error).path(path))
-        });
-        Errors::none_or(refused.collect())?;
+        check_usable(set, Trust::Repository, path)?;
         Ok(For { located: Some(located), typed: None })
     }
 
@@ -127,17 +122,22 @@ impl<'a> Readers<'a> {
                 .into());
         };
         let set = repository.recipients().of_names([(text, None)]).map_err(policy_errors)?;
+        check_usable(&set, Trust::Repository, Path::new(&recipients_path(text)))?;
         Ok(set.members().to_vec())
     }
 
     fn file(&self, path: &Path) -> Result<Vec<Member>, Errors> {
         let bytes = files::read(path, Want::KEYS)?;
-        let parse = recipient_parser_for(self.ui, Trust::User);
+        // Whoever writes to a repository writes this file too, wherever its name was typed.
+        let outside = files::is_stdin(path) || find_top(path.parent().unwrap_or(Path::new(""))).is_err();
+        let trust = if outside { Trust::User } else { Trust::Repository };
+        let parse = recipient_parser_for(self.ui, trust);
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let name = if is_name(&stem) { stem } else { "recipients".to_owned() };
         let file = RecipientsFile::parse(&name, &bytes, &parse)
             .map_err(|problems| list(problems.iter().map(|problem| CliError::problem(path, problem))))?;
         let set = Recipients::new([file]).of_names([(name.as_str(), None)]).map_err(policy_errors)?;
+        check_usable(&set, trust, path)?;
         Ok(set.members().to_vec())
     }
 }
@@ -169,6 +169,16 @@ impl For {
     pub fn server_side(&self) -> bool {
         self.located.as_ref().is_some_and(|located| located.repository.policy().server_side_apply())
     }
+}
+
+/// Refuses plugins that may not run, before any value is asked for or sealed.
+fn check_usable(set: &RecipientSet, trust: Trust, path: &Path) -> Result<(), Errors> {
+    let plugins = set.recipients().filter(|recipient| recipient.kind() == RecipientKind::Plugin);
+    let refused = plugins.filter_map(|recipient| {
+        let error = foreign::check_usable(recipient.canonical(), trust).err()?;
+        Some(CliError::from(error).path(path))
+    });
+    Errors::none_or(refused.collect())
 }
 
 fn policy_errors(errors: Vec<PolicyError>) -> Errors {

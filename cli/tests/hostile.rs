@@ -7,7 +7,7 @@
 mod repo;
 mod support;
 
-use repo::{CANARY, git_repo, identity, refused, repo, sealed};
+use repo::{CANARY, git_repo, identity, refused, repo, sealed, secret};
 
 /// A run ends after a minute, and these take seconds: without a bound they take many minutes, or never end.
 #[test]
@@ -71,4 +71,22 @@ fn one_value_for_elsewhere_is_told() {
     t.write("prod/db.sealed.yaml", both);
     let run = t.run(&["open", "prod/db.sealed.yaml", "-i", &identity(&t, "prod")]).ok();
     let _ = run.says("z is sealed for shop-prod/queue; it would not open as shop-prod/db");
+}
+
+#[test]
+fn a_plugin_in_a_recipients_file_of_the_repository_that_was_typed() {
+    let t = repo();
+    let log = t.fake_plugin();
+    t.write(".ageseal/recipients/test.pub", format!("{}\n", support::FAKE_RECIPIENT));
+    t.write("prod/db.secret.yaml", secret("db", "stringData: {a: b}\n"));
+    let seal = ["seal", "prod/db.secret.yaml"];
+    for typed in [["-R", ".ageseal/recipients/test.pub"], ["-r", "test"]] {
+        let _ = refused(&t, &[&seal[..], &typed].concat(), 2).says("AGESEAL_ALLOW_PLUGINS");
+        assert!(!log.exists(), "the plugin ran");
+    }
+    // A file of the user's own may name what it likes.
+    let own = t.home().join("own.pub");
+    std::fs::write(&own, format!("{}\n", support::FAKE_RECIPIENT)).unwrap();
+    let _ = t.run(&["seal", "prod/db.secret.yaml", "-R", own.to_str().unwrap()]).ok();
+    assert!(log.exists());
 }
