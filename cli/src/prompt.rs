@@ -19,6 +19,16 @@ fn possible_for_secrets(ui: &Ui) -> bool {
     ui.stderr_is_terminal() && (io::stdin().is_terminal() || File::open("/dev/tty").is_ok())
 }
 
+/// Refuses to read a value from a terminal as if it were a file: it would be shown while it is typed.
+///
+/// `instead` is as for [`secret`].
+pub fn refuse_shown(instead: &str) -> Result<(), CliError> {
+    if io::stdin().is_terminal() {
+        return Err(CliError::usage("stdin is a terminal, which would show the value while it is typed").hint(instead));
+    }
+    Ok(())
+}
+
 /// Asks for a secret text, such as a passphrase, without showing it.
 ///
 /// `instead` says how to do without a terminal, as a next step: it becomes the hint of the usage error.

@@ -90,3 +90,13 @@ fn a_plugin_in_a_recipients_file_of_the_repository_that_was_typed() {
     let _ = t.run(&["seal", "prod/db.secret.yaml", "-R", own.to_str().unwrap()]).ok();
     assert!(log.exists());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_value_is_not_read_from_a_terminal_that_shows_it() {
+    let t = repo();
+    sealed(&t, "prod/db.sealed.yaml", "db", &[("a", "1")]);
+    // `script` gives stdin a terminal; stderr goes elsewhere, so nothing can be asked.
+    let run = t.shell("script -qec 'ageseal set prod/db.sealed.yaml a 2>told' /dev/null </dev/null; cat told >&2");
+    let _ = run.says("stdin is a terminal, which would show the value");
+}

@@ -140,6 +140,7 @@ fn value(ui: &Ui, args: &Args) -> Result<Plaintext, CliError> {
     if prompt::possible(ui) {
         return prompt::value(ui, &args.key, INSTEAD);
     }
+    prompt::refuse_shown(INSTEAD)?;
     let bytes = Zeroizing::new(files::read(Path::new("-"), Want::VALUE)?);
     if bytes.is_empty() {
         return Err(CliError::usage("stdin is empty, so there is no value")
