@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ageseal::manifest::could_hold_secret;
+use zeroize::Zeroizing;
 
 use super::Args;
 use crate::error::{CliError, Errors};
-use crate::files;
+use crate::files::{self, Want};
 
 /// Where the result of one source goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +68,8 @@ pub(super) fn targets(args: &Args, sources: &[PathBuf]) -> Result<Vec<(PathBuf, 
 }
 
 fn holds_secret(path: &Path) -> bool {
-    std::fs::read(path).is_ok_and(|bytes| could_hold_secret(&bytes))
+    // What is larger or cannot be read is refused where it is sealed.
+    files::read(path, Want::DOCUMENT).is_ok_and(|bytes| could_hold_secret(&Zeroizing::new(bytes)))
 }
 
 fn is_sealed_name(path: &Path) -> bool {
