@@ -66,6 +66,15 @@ pub(super) fn skip_blank(text: &str, from: usize, commas: bool) -> usize {
     at
 }
 
+/// Skips lines of blanks only, from the start of a line.
+pub(super) fn skip_blank_lines(text: &str, from: usize) -> usize {
+    let mut at = from;
+    while at < text.len() && is_blank(&text[at..line_end(text, at)]) {
+        at = line_after(text, at);
+    }
+    at
+}
+
 /// The blanks at the start of the line that holds an offset.
 pub(super) fn indentation(text: &str, at: usize) -> &str {
     let line = &text[line_start(text, at)..line_end(text, at)];

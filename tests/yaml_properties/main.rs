@@ -3,6 +3,7 @@
 //! `PROPTEST_CASES` sets how many, `YAML_SEED` where to start: the same numbers give the same texts.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
+mod broken;
 mod generate;
 mod oracle;
 
@@ -180,14 +181,13 @@ fn not_for_the_judge(node: Node<'_>, edit: &Edit) -> bool {
 }
 
 /// The edits that may be refused: what is said of them in the errors.
-fn may_be_refused(error: &EditError, text: &str, documents: &[Tree]) -> bool {
+fn may_be_refused(error: &EditError, documents: &[Tree]) -> bool {
     let anchors = oracle::tell(documents).iter().any(|said| said.starts_with("alias"));
     match error {
-        EditError::Unsupported { .. } => true,
-        // An alias may lose its anchor.
+        EditError::Unsupported { reason, .. } => *reason == "a pair without braces",
+        // An alias may lose its anchor, or find another of that name.
         EditError::Reparse(error) => anchors && error.code() == "unknown-anchor",
-        // Blank lines that come to stand below a `+` block become text of it.
-        EditError::NotEqual { .. } => text.contains("|+") || text.contains(">+"),
+        EditError::NotEqual { .. } => anchors,
         _ => false,
     }
 }
@@ -200,7 +200,7 @@ fn check_result(
 ) -> Result<Option<Stream>, String> {
     let made = match made {
         Ok(made) => made,
-        Err(error) if may_be_refused(&error, text, documents) => {
+        Err(error) if may_be_refused(&error, documents) => {
             refused.set(refused.get() + 1);
             return Ok(None);
         }
@@ -357,83 +357,4 @@ fn apart(path: &[usize], edit: &Edit, other: &[usize], before: &Edit) -> bool {
             _ => false,
         };
     !takes(path, edit, other) && !takes(other, before, path) && !same
-}
-
-/// Looks at everything of a stream.
-fn touch(stream: &Stream) {
-    for document in stream.documents() {
-        assert!(document.span().end <= stream.text().len());
-        let _ = document.comments().map(|comment| comment.text().len()).sum::<usize>();
-        if let Some(root) = document.root() {
-            touch_node(root);
-        }
-    }
-    oracle::tell_stream(stream);
-}
-
-fn touch_node(node: Node<'_>) {
-    let (span, full) = (node.span(), node.full_span());
-    assert!(full.start <= span.start && span.start <= span.end && full.end == span.end, "{span:?} {full:?}");
-    let _ = (node.source(), node.location(), node.as_string(), node.plain_type(), node.comments().count());
-    for (key, value) in node.entries() {
-        assert!(node.span().start <= key.full_span().start && value.full_span().end <= node.span().end);
-        assert!(key.full_span().end <= value.full_span().start, "{:?}", node.source());
-        touch_node(key);
-        touch_node(value);
-    }
-    for item in node.items() {
-        assert!(node.span().start <= item.full_span().start && item.full_span().end <= node.span().end);
-        touch_node(item);
-    }
-}
-
-#[test]
-fn nothing_panics_on_broken_texts() {
-    let (read, tried) = (Cell::new(0), Cell::new(0));
-    run(4000, |random, size| {
-        tried.set(tried.get() + 1);
-        let mut bytes = generate::text(random, size).into_bytes();
-        for _ in 0..random.below(4) {
-            let at = random.below(bytes.len());
-            let odd = b"\n\r\t -?:,[]{}#&*!|>'\"%@`~+.0aZ\\\xc3\xef\xff\0";
-            let byte = odd[random.below(odd.len())];
-            match random.below(4) {
-                0 => bytes.truncate(at),
-                1 => bytes.insert(at, byte),
-                2 if !bytes.is_empty() => drop(bytes.remove(at)),
-                _ if !bytes.is_empty() => bytes[at] = byte,
-                _ => {}
-            }
-        }
-        let Ok(stream) = Stream::from_bytes(bytes) else { return Ok(()) };
-        read.set(read.get() + 1);
-        touch(&stream);
-        let roots = stream.documents().filter_map(|document| document.root());
-        let mut nodes: Vec<Node<'_>> = roots.collect();
-        let mut index = 0;
-        while let Some(node) = nodes.get(index).copied() {
-            nodes.extend(node.entries().flat_map(|(key, value)| [key, value]).chain(node.items()));
-            index += 1;
-        }
-        if !nodes.is_empty() {
-            let node = nodes[random.below(nodes.len())];
-            let children = node.entries().count() + node.items().count();
-            let edit = match random.below(3) {
-                0 if !node.is_scalar() && children > 0 => Edit::Remove(random.below(children)),
-                1 if node.is_mapping() || node.is_sequence() => {
-                    Edit::Insert(random.below(children + 1), Value::from("v"))
-                }
-                _ => Edit::Replace(generate::value(random, 0)),
-            };
-            let mut editor = Editor::new(&stream);
-            // Refused or made, and then it reads: anything but a panic.
-            if ask(&mut editor, random, node, &edit, "new-key").is_ok()
-                && let Ok(made) = editor.finish()
-            {
-                touch(&made);
-            }
-        }
-        Ok(())
-    });
-    assert!(read.get() * 4 > tried.get(), "{} texts were read", read.get());
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::super::edit::{Asked, EditError, Gap, New};
 use super::super::layout::{self, Entry};
-use super::super::node::Node;
+use super::super::node::{Node, ScalarStyle};
 use super::super::render::Writer;
 use super::super::value::Value;
 use super::{Change, Plan, Rank};
@@ -36,14 +36,30 @@ impl<'a> Plan<'a> {
         if shared && asked.removed.contains(&0) {
             cut_until = self.cut_shared(&block, &mut inserted);
         }
+        let mut below_keep = false;
         for &index in asked.removed.range(cut_until..) {
+            if index == 0 || !asked.removed.contains(&(index - 1)) {
+                below_keep = self.stands_below_keep(&entries[index]);
+            }
             let start = layout::line_start(text, entries[index].start);
-            self.cut(start..layout::tail(text, entries[index].end, column));
+            let end = layout::tail(text, entries[index].end, column);
+            // The blank lines that follow would become text of the scalar.
+            self.cut(start..if below_keep { layout::skip_blank_lines(text, end) } else { end });
         }
         for (gap, new) in inserted {
             self.insert_lines(&block, gap, &new);
         }
         Ok(())
+    }
+
+    /// Whether the entry follows a block scalar that keeps the blank lines behind it, such as `|+`.
+    fn stands_below_keep(&self, entry: &Entry<'a>) -> bool {
+        let first = entry.key.unwrap_or(entry.value);
+        let before = first.id.checked_sub(1).and_then(|id| self.stream.node(id));
+        before.is_some_and(|node| {
+            let header = node.source().split(['\n', '\r', '#']).next().unwrap_or_default();
+            matches!(node.scalar_style(), Some(ScalarStyle::Literal | ScalarStyle::Folded)) && header.contains('+')
+        })
     }
 
     /// Removes a first entry that shares its line with a dash, and what is removed directly behind it; tells up to which
