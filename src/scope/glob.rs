@@ -62,8 +62,12 @@ impl Glob {
 
     /// Whether the whole of `text` matches.
     pub(super) fn matches(&self, text: &str) -> bool {
+        self.takes(text.bytes())
+    }
+
+    fn takes(&self, text: impl Iterator<Item = u8>) -> bool {
         let mut states = self.start();
-        for byte in text.bytes() {
+        for byte in text {
             states = self.step(&states, byte);
             if states.is_empty() {
                 return false;
@@ -74,14 +78,43 @@ impl Glob {
 
     /// Whether every string over the alphabet of names that matches `other` matches `self` too.
     ///
+    /// One string decides it where `self` leaves letters free: see [`Glob::hardest`]. What is covered comes from a file,
+    /// and a file may hold many thousand patterns; what covers comes from the policy.
+    pub(super) fn covers(&self, other: &Glob) -> bool {
+        match self.hardest(other) {
+            Some(text) => self.takes(text),
+            None => self.covers_by_walk(other),
+        }
+    }
+
+    /// The string of `other` that is hardest for `self`: its stars as one letter that only a star of `self` takes, its
+    /// hash as letters that only a star or a hash of `self` takes. None if `self` has all such letters for itself.
+    ///
+    /// If `self` takes it, then it takes every other string of `other` in the same way: what stands in place of those
+    /// letters is taken by the same star or hash.
+    fn hardest<'a>(&self, other: &'a Glob) -> Option<impl Iterator<Item = u8> + use<'a>> {
+        let mut own = [false; 256];
+        for token in &self.tokens {
+            if let Token::Byte(byte) = token {
+                own[usize::from(*byte)] = true;
+            }
+        }
+        let free = |hash: bool| {
+            let mut letters = NAME_ALPHABET.iter().copied();
+            letters.find(|byte| !own[usize::from(*byte)] && HASH_ALPHABET.contains(byte) == hash)
+        };
+        let (plain, hash) = (free(false)?, free(true)?);
+        Some(other.tokens.iter().map(move |token| match token {
+            Token::Byte(byte) => *byte,
+            Token::Star => plain,
+            Token::Hash => hash,
+        }))
+    }
+
     /// Walks the pairs (a state of `other`, the set of states `self` may be in); a pair in which `other` accepts and
     /// `self` does not is a string that proves the contrary. A run of fixed characters allows one byte a state and
     /// the sets of `self` are those of a string search, so the number of pairs is about the product of the lengths.
-    ///
-    /// Under a star one byte stands for all that `self` does not tell apart: what is covered comes from a file, and a
-    /// file may hold many thousand patterns.
-    pub(super) fn covers(&self, other: &Glob) -> bool {
-        let alphabet = self.told_apart();
+    fn covers_by_walk(&self, other: &Glob) -> bool {
         let mut seen = HashSet::new();
         let mut open = vec![(0, self.start())];
         while let Some((at, states)) = open.pop() {
@@ -98,31 +131,13 @@ impl Glob {
                 open.push((at + 1, states));
             }
             let next = if token == Token::Star { at } else { at + 1 };
-            let bytes = match &token {
-                Token::Byte(byte) => std::slice::from_ref(byte),
-                Token::Star | Token::Hash => alphabet.as_slice(),
-            };
-            for &byte in bytes.iter().filter(|&&byte| token.takes(byte)) {
-                open.push((next, self.step(&states, byte)));
+            for &byte in NAME_ALPHABET {
+                if token.takes(byte) {
+                    open.push((next, self.step(&states, byte)));
+                }
             }
         }
         true
-    }
-
-    /// Every byte of names that the side has for itself, one of the other bytes that a hash may have, and one more.
-    fn told_apart(&self) -> Vec<u8> {
-        let mut own = [false; 256];
-        for token in &self.tokens {
-            if let Token::Byte(byte) = token {
-                own[usize::from(*byte)] = true;
-            }
-        }
-        let (mut hash, mut plain) = (false, false);
-        let tells = |&byte: &u8| {
-            let other = if HASH_ALPHABET.contains(&byte) { &mut hash } else { &mut plain };
-            own[usize::from(byte)] || !std::mem::replace(other, true)
-        };
-        NAME_ALPHABET.iter().copied().filter(tells).collect()
     }
 
     fn start(&self) -> States {
@@ -254,12 +269,38 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_side_tells_apart_is_walked() {
-        assert_eq!(glob("*").told_apart(), b"ab");
-        assert_eq!(glob("*ab*").told_apart(), b"abce");
-        assert_eq!(glob("db-{hash}").told_apart(), b"abcd-");
-        assert!(glob("*-{hash}").covers(&glob("a*-{hash}")));
-        assert!(!glob("*-{hash}").covers(&glob("a*")));
+    fn the_hardest_string_and_the_walk_say_the_same() {
+        let hardest = |one: &str, other: &str| {
+            glob(one).hardest(&glob(other)).map(|text| String::from_utf8(text.collect()).unwrap())
+        };
+        assert_eq!(hardest("*a-*", "x*-{hash}"), Some("xe-bbbbbbbbbb".to_owned()));
+        assert_eq!(hardest("2456789bcdfghkmt", "*"), None);
+        assert_eq!(hardest("aeijlnopqrsuvwxyz013-.x", "*"), None);
+        let texts = [
+            "*",
+            "a",
+            "a*",
+            "*a",
+            "a*a",
+            "*a*",
+            "a*b*",
+            "*a*b",
+            "ab*ab",
+            "*ab*",
+            "a-{hash}",
+            "*-{hash}",
+            "a*-{hash}",
+            "a-*",
+            "*-*",
+            "*2*",
+            "*-2*",
+            "*b*-{hash}",
+            "2456789bcdfghkmt*",
+            "*2456789bcdfghkmt-{hash}",
+        ];
+        for (one, other) in texts.iter().flat_map(|one| texts.map(|other| (glob(one), glob(other)))) {
+            assert_eq!(one.covers(&other), one.covers_by_walk(&other), "{one:?} {other:?}");
+        }
     }
 
     #[test]
