@@ -1,6 +1,6 @@
 //! What only all files together show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Code, Context, File, FileReport, Finding};
 use crate::policy::POLICY_PATH;
@@ -59,13 +59,12 @@ pub fn check_tree(context: &Context<'_>, reports: &[(&str, &FileReport)], listed
 fn policy(context: &Context<'_>) -> Vec<TreeFinding> {
     let (Some(policy), Some(recipients)) = (context.policy, context.recipients) else { return Vec::new() };
     let mut found = Vec::new();
+    // Two rules that name the same faulty file are one fault.
+    let mut told = HashSet::new();
     for error in policy.rules().iter().filter_map(|rule| recipients.of_rule(rule).err()).flatten() {
-        let (path, at) = error.place();
-        let finding = Finding::new(Code::BadPolicy, at, error.to_string()).hint(error.hint());
-        let one = TreeFinding { path, finding };
-        // Two rules that name the same faulty file are one fault.
-        if !found.contains(&one) {
-            found.push(one);
+        let ((path, at), line) = (error.place(), error.to_string());
+        if told.insert((path.clone(), at, line.clone())) {
+            found.push(TreeFinding { path, finding: Finding::new(Code::BadPolicy, at, line).hint(error.hint()) });
         }
     }
     found.extend(policy.warnings().iter().map(|warning| {
