@@ -11,6 +11,7 @@
 //! Assumptions: the file system keeps what `fsync` promises, and advisory locks on folders where it has them at all.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use rayon::prelude::*;
 use tempfile::{NamedTempFile, TempPath};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::read::special;
 use crate::error::{CliError, Errors};
@@ -32,12 +33,32 @@ const PAUSE: Duration = Duration::from_millis(20);
 const SYNCS: usize = 16;
 
 /// What the target has to be, still, at the moment of the rename.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Guarantees: the bytes, which may be a plaintext that is sealed in its own file, are overwritten on drop, and `Debug`
+/// does not show them.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Before {
     /// There is no such file: an existing one is refused.
     Absent,
     /// It holds these bytes, which the new ones were made from.
     Holds(Vec<u8>),
+}
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        if let Self::Holds(bytes) = self {
+            bytes.zeroize();
+        }
+    }
+}
+
+impl fmt::Debug for Before {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "Absent",
+            Self::Holds(_) => "Holds(<redacted>)",
+        })
+    }
 }
 
 /// What is about to be done; tests let each of these fail, or end the process there.
@@ -234,7 +255,7 @@ fn rename(staged: Staged, hook: Hook<'_>) -> Result<(), CliError> {
     let refused = |error: io::Error| CliError::io("the file could not be replaced; it is as it was", &target, &error);
     hook(Step::Compare).map_err(refused)?;
     let now = existing(&target)?;
-    let old = match (before, now) {
+    let old = match (&before, now) {
         (Before::Absent, Some(_)) => return Err(exists(&target)),
         (Before::Holds(_), None) => return Err(changed(&target, "it is gone")),
         (Before::Absent, None) => None,
@@ -247,7 +268,7 @@ fn rename(staged: Staged, hook: Hook<'_>) -> Result<(), CliError> {
             _ => refused(error.error),
         });
     };
-    if !File::open(&target).and_then(|mut now| holds(&mut now, &old)).map_err(refused)? {
+    if !File::open(&target).and_then(|mut now| holds(&mut now, old)).map_err(refused)? {
         return Err(changed(&target, "another program wrote to it"));
     }
     hook(Step::Rename).map_err(refused)?;
@@ -369,6 +390,13 @@ mod tests {
             fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_the_old_bytes() {
+        let mut batch = Batch::new();
+        batch.add("a", Before::Holds(b"hunter2".to_vec()), vec![]);
+        assert!(format!("{batch:?}").contains("Holds(<redacted>)"), "{batch:?}");
     }
 
     #[test]
