@@ -103,7 +103,7 @@ fn text(node: Node<'_>) -> Option<&str> {
 }
 
 /// How many entries of merged mappings are looked at for one key. An object has a dozen fields, wherever they come from.
-const MAX_MERGED: usize = 1_000;
+const MAX_MERGED: usize = 200;
 
 /// The value of a key, through aliases and merge keys: what an object says, not how it is written.
 ///
