@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::keys::identities::CONTENT_VARIABLE;
+
 /// Paths given to one git process: well below what a command line holds.
 const CHUNK: usize = 400;
 
@@ -72,12 +74,13 @@ fn has_commits(folder: &Path) -> bool {
         || walkdir::WalkDir::new(refs).into_iter().any(|entry| entry.is_ok_and(|entry| entry.file_type().is_file()))
 }
 
-/// git in a repository, which runs no program that the repository's own configuration names, and asks no server.
+/// git in a repository, which runs no program that the repository's own configuration names, asks no server, and gets no
+/// private key.
 pub fn git(top: &Path) -> Command {
     let mut git = Command::new("git");
     git.args(["--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"]);
     git.args(["-c", "log.showSignature=false"]).arg("-C").arg(top);
-    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0");
+    git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_TERMINAL_PROMPT", "0").env_remove(CONTENT_VARIABLE);
     git
 }
 
@@ -111,6 +114,12 @@ mod tests {
         let identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"];
         let status = Command::new("git").arg("-C").arg(top).args(identity).args(arguments).output().unwrap().status;
         assert!(status.success(), "git {arguments:?}");
+    }
+
+    #[test]
+    fn git_gets_no_private_key() {
+        let command = super::git(Path::new("."));
+        assert!(command.get_envs().any(|(name, value)| name == "AGESEAL_IDENTITY" && value.is_none()));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::ui::Ui;
 /// The environment variable that holds a list of identity files.
 const FILES_VARIABLE: &str = "AGESEAL_IDENTITY_FILE";
 /// The environment variable that holds identities themselves.
-const CONTENT_VARIABLE: &str = "AGESEAL_IDENTITY";
+pub const CONTENT_VARIABLE: &str = "AGESEAL_IDENTITY";
 
 /// The option of every command that opens something.
 #[derive(clap::Args, Clone, Debug, Default)]
