@@ -68,6 +68,7 @@
 //! - [`rewrite`], [`check`]: what to do to a file, and the edits that do it; what is wrong with a file, without any key.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods))]
 
+pub mod api;
 pub mod check;
 pub mod envelope;
 pub mod format;

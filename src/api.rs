@@ -1,0 +1,19 @@
+//! What the API server holds: the custom resource, its status, and what a cluster publishes of its keys.
+//!
+//! Types and names alone: no client, no clock. The controller and the commands that talk to a cluster share them, and
+//! `deploy/` is generated from them.
+
+mod conditions;
+mod names;
+mod published;
+mod spec;
+mod status;
+
+pub use conditions::{ConditionType, ReadyReason};
+pub use names::*;
+pub use published::{Published, PublishedError, PublishedRecipient};
+pub use spec::{
+    AgeFile, DeletionPolicy, EncryptedItem, Envelope, Mode, Replace, SealedSecret, SealedSecretSpec, Template,
+    TemplateMetadata,
+};
+pub use status::{SealedSecretStatus, SecretRecord};
