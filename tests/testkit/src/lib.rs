@@ -1,7 +1,8 @@
 //! The real programs that ageseal's tests talk to, and the little that every such test needs around them.
 //!
 //! - [`age`], [`age_keygen`], [`kustomize`], [`independent`]: paths of programs, built from the Go modules beside this
-//!   crate when they are first asked for. [`kubeseal`], [`sops`], [`rsa_oaep`]: the peers of the figures.
+//!   crate when they are first asked for. [`etcd`], [`kube_apiserver`], [`kube_controller_manager`], [`kubectl`]: a
+//!   control plane. [`kubeseal`], [`sealed_secrets_controller`], [`sops`], [`rsa_oaep`]: the peers of the figures.
 //! - [`run`] and [`Command`]: one program, its standard input, what came of it.
 //! - [`Scratch`]: a folder that is gone when the test ends.
 //! - [`vectors`]: the test vectors of the sealed format.
@@ -20,7 +21,8 @@ mod vectors;
 
 pub use command::{Command, Outcome, run};
 pub use programs::{
-    TOOLS_VARIABLE, age, age_keygen, independent, kubeseal, kustomize, rsa_oaep, sops, target_directory, workspace_root,
+    ASSETS_VARIABLE, TOOLS_VARIABLE, age, age_keygen, etcd, independent, kube_apiserver, kube_controller_manager,
+    kubectl, kubeseal, kustomize, rsa_oaep, sealed_secrets_controller, sops, target_directory, workspace_root,
 };
 pub use scratch::Scratch;
 pub use vectors::{Expect, Vector, vectors};

@@ -1,11 +1,12 @@
 //! Where the real programs are, and how they are built when they are not there yet.
 
+mod go;
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
@@ -13,18 +14,23 @@ use sha2::{Digest, Sha256};
 /// The environment variable that names a folder of prebuilt programs.
 pub const TOOLS_VARIABLE: &str = "AGESEAL_TEST_TOOLS";
 
+/// The environment variable that names a folder with the programs of a control plane, as `setup-envtest` sets it.
+pub const ASSETS_VARIABLE: &str = "KUBEBUILDER_ASSETS";
+
 /// The oldest Go that the modules accept, as their `go` line says.
 const GO: &str = "Go 1.26";
 
-/// One program: its file name, the folder of its Go module below `tests/`, and its package there.
+/// One program: its file name, the folder of its Go module below `tests/`, its package there, and whether
+/// [`ASSETS_VARIABLE`] may bring it.
 struct Program {
     name: &'static str,
     module: &'static str,
     package: &'static str,
+    asset: bool,
 }
 
 macro_rules! programs {
-    ($($(#[$doc:meta])* $function:ident = $name:literal, $module:literal, $package:literal;)*) => {$(
+    ($($(#[$doc:meta])* $function:ident = $name:literal, $module:literal, $package:literal $(, $asset:ident)?;)*) => {$(
         $(#[$doc])*
         ///
         /// # Panics
@@ -34,7 +40,8 @@ macro_rules! programs {
         pub fn $function() -> &'static Path {
             static PATH: OnceLock<PathBuf> = OnceLock::new();
             PATH.get_or_init(|| {
-                let program = Program { name: $name, module: $module, package: $package };
+                let asset = [$(stringify!($asset))?].contains(&"asset");
+                let program = Program { name: $name, module: $module, package: $package, asset };
                 find_or_build(&program).unwrap_or_else(|message| panic!("{message}"))
             })
         }
@@ -48,10 +55,20 @@ programs! {
     age_keygen = "age-keygen", "tools", "filippo.io/age/cmd/age-keygen";
     /// The `kustomize` program.
     kustomize = "kustomize", "tools", "sigs.k8s.io/kustomize/kustomize/v5";
+    /// The `etcd` server; `KUBEBUILDER_ASSETS` may bring it.
+    etcd = "etcd", "tools", "go.etcd.io/etcd/server/v3", asset;
+    /// The Kubernetes API server; `KUBEBUILDER_ASSETS` may bring it.
+    kube_apiserver = "kube-apiserver", "tools", "k8s.io/kubernetes/cmd/kube-apiserver", asset;
+    /// The Kubernetes controller manager; `KUBEBUILDER_ASSETS` may bring it, though what fills that folder does not.
+    kube_controller_manager = "kube-controller-manager", "tools", "k8s.io/kubernetes/cmd/kube-controller-manager", asset;
+    /// The `kubectl` program; `KUBEBUILDER_ASSETS` may bring it.
+    kubectl = "kubectl", "tools", "k8s.io/kubernetes/cmd/kubectl", asset;
     /// The independent implementation of the sealed format, in `tests/independent`.
     independent = "independent", "independent", ".";
     /// The client of sealed-secrets, for figures.
     kubeseal = "kubeseal", "peers", "github.com/bitnami/sealed-secrets/cmd/kubeseal";
+    /// The controller of sealed-secrets, for figures.
+    sealed_secrets_controller = "sealed-secrets-controller", "peers", "github.com/bitnami/sealed-secrets/cmd/controller";
     /// SOPS, for figures.
     sops = "sops", "peers", "github.com/getsops/sops/v3/cmd/sops";
     /// The measure of RSA-4096 OAEP decryptions, for figures.
@@ -75,8 +92,8 @@ pub fn workspace_root() -> &'static Path {
 /// (right for a target directory that a Cargo configuration names); else `target` in the workspace.
 #[must_use]
 pub fn target_directory() -> PathBuf {
-    if let Some(folder) = env::var_os("CARGO_TARGET_DIR").filter(|value| !value.is_empty()) {
-        return workspace_root().join(folder);
+    if let Some(folder) = folder_of("CARGO_TARGET_DIR") {
+        return folder;
     }
     let marked = env::current_exe().ok().and_then(|program| {
         program.ancestors().skip(1).find(|folder| folder.join("CACHEDIR.TAG").is_file()).map(Path::to_owned)
@@ -86,8 +103,8 @@ pub fn target_directory() -> PathBuf {
 
 fn find_or_build(program: &Program) -> Result<PathBuf, String> {
     let file = format!("{}{}", program.name, env::consts::EXE_SUFFIX);
-    if let Some(folder) = env::var_os(TOOLS_VARIABLE).filter(|value| !value.is_empty()) {
-        let path = workspace_root().join(folder).join(file);
+    if let Some(folder) = folder_of(TOOLS_VARIABLE) {
+        let path = folder.join(file);
         if path.is_file() {
             return Ok(path);
         }
@@ -97,55 +114,30 @@ fn find_or_build(program: &Program) -> Result<PathBuf, String> {
             path.display()
         ));
     }
+    let asset = folder_of(ASSETS_VARIABLE).filter(|_| program.asset).map(|folder| folder.join(&file));
+    if let Some(path) = asset.filter(|path| path.is_file()) {
+        return Ok(path);
+    }
     let module = workspace_root().join("tests").join(program.module);
     let digest = digest(&module).map_err(|e| format!("{}: {e}", module.display()))?;
-    let folder = target_directory().join("test-tools").join(format!("{}-{digest}", program.module));
+    let tools = target_directory().join("test-tools");
+    let folder = tools.join(format!("{}-{digest}", program.module));
     let path = folder.join(&file);
     if path.is_file() {
         return Ok(path);
     }
     fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     // One builder at a time for all of them: a second one would only take memory from the first.
-    let lock = folder.with_file_name("lock");
-    let lock = File::create(&lock).and_then(|file| file.lock().map(|()| file));
-    let lock = lock.map_err(|e| format!("{}: {e}", folder.display()))?;
-    let built = if path.is_file() { Ok(()) } else { build(program, &module, &path) };
+    let lock = File::create(tools.join("lock")).and_then(|file| file.lock().map(|()| file));
+    let lock = lock.map_err(|e| format!("{}: {e}", tools.display()))?;
+    let built = if path.is_file() { Ok(()) } else { go::build(program, &module, &path, &tools) };
     drop(lock);
     built.map(|()| path)
 }
 
-/// Builds one program to a name of its own and renames it, so that what has the final name is always whole.
-fn build(program: &Program, module: &Path, path: &Path) -> Result<(), String> {
-    let partial = path.with_extension("partial");
-    let output = Command::new("go")
-        .args(["build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o"])
-        .args([partial.as_os_str(), program.package.as_ref()])
-        .current_dir(module)
-        // The Go that is there, no C compiler, no workspace of the user's.
-        .envs([("GOTOOLCHAIN", "local"), ("CGO_ENABLED", "0"), ("GOWORK", "off")])
-        .stdin(Stdio::null())
-        .output();
-    let output = match output {
-        Ok(output) => output,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(format!(
-                "this test runs the real program `{}`: install {GO} or newer, or set {TOOLS_VARIABLE} to a folder \
-                 that holds it",
-                program.name
-            ));
-        }
-        Err(e) => return Err(format!("go: {e}")),
-    };
-    if !output.status.success() {
-        return Err(format!(
-            "`{}` did not build from {} (it needs {GO} or newer and, the first time, the Go modules); or set \
-             {TOOLS_VARIABLE} to a folder that holds it. go build said:\n{}",
-            program.name,
-            module.display(),
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        ));
-    }
-    fs::rename(&partial, path).map_err(|e| format!("{}: {e}", path.display()))
+/// The folder that an environment variable names, seen from the workspace; none if it is not set or empty.
+fn folder_of(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).filter(|value| !value.is_empty()).map(|folder| workspace_root().join(folder))
 }
 
 /// Hex of SHA-256 over the names and contents of what the programs of a module are built from, 16 characters of it.
@@ -182,6 +174,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
