@@ -112,21 +112,29 @@ impl FreshDek {
 }
 
 /// A DEK that came out of an envelope: it opens, and can be wrapped again for other recipients, and never encrypts.
-pub struct OpenedDek(Dek);
+pub struct OpenedDek {
+    dek: Dek,
+    opened_by: Option<RecipientId>,
+}
 
 impl OpenedDek {
     /// The id that its values carry.
     pub fn kid(&self) -> Kid {
-        self.0.kid()
+        self.dek.kid()
+    }
+
+    /// The id of the identity that opened its envelope; nothing where that identity's recipient is unknown.
+    pub fn opened_by(&self) -> Option<RecipientId> {
+        self.opened_by
     }
 
     /// Puts the same DEK into a new age file: how a recipient is added, with kid and values staying as they are.
     pub fn rewrap(&self, recipients: &[&Recipient]) -> Result<AgeFile, WrapError> {
-        self.0.wrap(recipients)
+        self.dek.wrap(recipients)
     }
 
     pub(crate) fn dek(&self) -> &Dek {
-        &self.0
+        &self.dek
     }
 }
 
@@ -145,12 +153,7 @@ impl Dek {
     }
 
     fn wrap(&self, recipients: &[&Recipient]) -> Result<AgeFile, WrapError> {
-        check_recipients(recipients)?;
-        let keys = recipients.iter().map(|recipient| recipient.key() as &dyn age::Recipient);
-        let age = Encryptor::with_recipients(keys)
-            .ok()
-            .and_then(|encryptor| write_armored(encryptor, &self.plaintext()).ok())
-            .ok_or(WrapError::Age)?;
+        let age = encrypt(recipients, &self.plaintext())?;
         Ok(AgeFile { recipients: recipients.iter().map(|recipient| recipient.id()).collect(), age })
     }
 
@@ -194,6 +197,18 @@ pub fn check_recipients(recipients: &[&Recipient]) -> Result<(), WrapError> {
     let odd_is_strong = strong * 2 < recipients.len();
     let odd = recipients.iter().find(|recipient| recipient.is_post_quantum() == odd_is_strong);
     Err(odd.map_or(WrapError::NoRecipients, |odd| WrapError::Mixed { odd: odd.id() }))
+}
+
+/// Encrypts bytes to recipients, as an armored age file: a DEK, or the backup of an identity file.
+///
+/// Errors: nobody, too many, or a mixture of post-quantum and classic recipients; age's own refusal.
+pub fn encrypt(recipients: &[&Recipient], plaintext: &[u8]) -> Result<String, WrapError> {
+    check_recipients(recipients)?;
+    let keys = recipients.iter().map(|recipient| recipient.key() as &dyn age::Recipient);
+    Encryptor::with_recipients(keys)
+        .ok()
+        .and_then(|encryptor| write_armored(encryptor, plaintext).ok())
+        .ok_or(WrapError::Age)
 }
 
 fn write_armored(encryptor: Encryptor, plaintext: &[u8]) -> std::io::Result<String> {
@@ -276,7 +291,9 @@ pub(crate) fn unwrap(file: &AgeFile, ring: &KeyRing, left: &Cell<usize>) -> Resu
     let binary = dearmor(&file.age)?;
     header_text(&binary)?;
     let decryptor = Decryptor::new_buffered(binary.as_slice()).map_err(|_| UnwrapError::Broken)?;
-    let identities: Vec<_> = ring.ordered(&file.recipients).map(|identity| Budgeted { identity, left }).collect();
+    let fitted = Cell::new(None);
+    let budgeted = |identity| Budgeted { identity, left, fitted: &fitted };
+    let identities: Vec<_> = ring.ordered(&file.recipients).map(budgeted).collect();
     let reader = match decryptor.decrypt(identities.iter().map(|identity| identity as &dyn age::Identity)) {
         Ok(reader) => reader,
         Err(age::DecryptError::NoMatchingKeys) => return Err(UnwrapError::NoIdentity),
@@ -285,7 +302,8 @@ pub(crate) fn unwrap(file: &AgeFile, ring: &KeyRing, left: &Cell<usize>) -> Resu
     // One byte more than a DEK's text has: a longer plaintext is seen, and not read to its end.
     let mut plaintext = Zeroizing::new(Vec::with_capacity(PLAINTEXT + 1));
     reader.take(PLAINTEXT as u64 + 1).read_to_end(&mut plaintext).map_err(|_| UnwrapError::Broken)?;
-    Dek::from_plaintext(&plaintext).map(OpenedDek).ok_or(UnwrapError::Broken)
+    let dek = Dek::from_plaintext(&plaintext).ok_or(UnwrapError::Broken)?;
+    Ok(OpenedDek { dek, opened_by: fitted.get() })
 }
 
 fn hex_digit(nibble: u8) -> u8 {
@@ -327,7 +345,9 @@ mod tests {
             let file = dek.wrap(&recipients).unwrap();
             assert_eq!(inspect(&file.age).unwrap().stanzas.len(), 3);
             for identity in identities {
+                let id = identity.recipient().map(Recipient::id);
                 let opened = unwrap(&file, &ring(vec![identity]), &budget()).unwrap();
+                assert_eq!(opened.opened_by(), id);
                 assert_eq!(opened.kid(), dek.kid());
                 assert_eq!(opened.dek().bytes(), dek.dek().bytes());
             }
@@ -357,6 +377,26 @@ mod tests {
         assert_eq!(dek.wrap(&[]), Err(WrapError::NoRecipients));
         assert_eq!(dek.wrap(&[hybrid, classic[0], classic[1]]), Err(WrapError::Mixed { odd: hybrid.id() }));
         assert_eq!(dek.wrap(&[hybrid; 33]), Err(WrapError::TooManyRecipients(33)));
+    }
+
+    #[test]
+    fn any_bytes_open_with_plain_age() {
+        let identity = Identity::generate_hybrid(&mut OsRng);
+        let text = vec![b'x'; 3 * 65_536 + 1];
+        let armored = encrypt(&[identity.recipient().unwrap()], &text).unwrap();
+        assert_eq!(inspect(&armored).map(|header| header.stanzas.len()), Err(EnvelopeError::TooLong));
+        let mut opened = Vec::new();
+        Decryptor::new(ArmoredReader::new(armored.as_bytes()))
+            .unwrap()
+            .decrypt(std::iter::once(&identity as &dyn age::Identity))
+            .unwrap()
+            .read_to_end(&mut opened)
+            .unwrap();
+        assert_eq!(opened, text);
+        let classic = Identity::generate_x25519();
+        let mixed = [identity.recipient().unwrap(), classic.recipient().unwrap()];
+        assert!(matches!(encrypt(&mixed, b"x"), Err(WrapError::Mixed { .. })));
+        assert_eq!(encrypt(&[], b"x"), Err(WrapError::NoRecipients));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use age::DecryptError;
 use age_core::format::{FileKey, Stanza};
@@ -15,14 +16,16 @@ use super::{Recipient, RecipientError, RecipientId, RecipientKind};
 
 /// A private key that opens what is sealed for its recipient.
 ///
-/// Guarantees: `Debug` shows the recipient's id and never the key.
+/// Guarantees: `Debug` shows the recipient's id and never the key. A clone shares the key: there is one copy in memory,
+/// overwritten when the last of them is dropped.
+#[derive(Clone)]
 pub struct Identity {
-    recipient: Option<Recipient>,
-    secret: Secret,
+    recipient: Option<Arc<Recipient>>,
+    secret: Arc<Secret>,
 }
 
 enum Secret {
-    Hybrid(Box<HybridIdentity>),
+    Hybrid(HybridIdentity),
     X25519(age::x25519::Identity),
     Custom(Box<dyn age::Identity + Send + Sync>),
 }
@@ -40,29 +43,29 @@ impl Identity {
 
     /// An identity of a kind that the core does not make itself; its recipient may be unknown.
     pub fn custom(recipient: Option<Recipient>, key: Box<dyn age::Identity + Send + Sync>) -> Self {
-        Self { recipient, secret: Secret::Custom(key) }
+        Self { recipient: recipient.map(Arc::new), secret: Arc::new(Secret::Custom(key)) }
     }
 
     fn hybrid(key: HybridIdentity) -> Self {
         let public = key.to_public();
         let recipient = Recipient::custom(public.to_string(), RecipientKind::Hybrid, Box::new(public));
-        Self { recipient: Some(recipient), secret: Secret::Hybrid(Box::new(key)) }
+        Self { recipient: Some(Arc::new(recipient)), secret: Arc::new(Secret::Hybrid(key)) }
     }
 
     fn x25519(key: age::x25519::Identity) -> Self {
         let public = key.to_public();
         let recipient = Recipient::custom(public.to_string(), RecipientKind::X25519, Box::new(public));
-        Self { recipient: Some(recipient), secret: Secret::X25519(key) }
+        Self { recipient: Some(Arc::new(recipient)), secret: Arc::new(Secret::X25519(key)) }
     }
 
     /// The recipient that this identity opens for, where it is known.
     pub fn recipient(&self) -> Option<&Recipient> {
-        self.recipient.as_ref()
+        self.recipient.as_deref()
     }
 
     /// The private key as age writes it, for the native kinds.
     pub fn to_secret_string(&self) -> Option<Zeroizing<String>> {
-        match &self.secret {
+        match &*self.secret {
             Secret::Hybrid(key) => Some(key.to_secret_string()),
             Secret::X25519(key) => Some(Zeroizing::new(key.to_string().expose_secret().to_owned())),
             Secret::Custom(_) => None,
@@ -70,8 +73,8 @@ impl Identity {
     }
 
     fn key(&self) -> &dyn age::Identity {
-        match &self.secret {
-            Secret::Hybrid(key) => &**key,
+        match &*self.secret {
+            Secret::Hybrid(key) => key,
             Secret::X25519(key) => key,
             Secret::Custom(key) => &**key,
         }
@@ -110,9 +113,7 @@ impl FromStr for Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("recipient", &self.recipient.as_ref().map(Recipient::id))
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("recipient", &self.recipient().map(Recipient::id)).finish_non_exhaustive()
     }
 }
 
@@ -159,12 +160,23 @@ fn is_claimed(identity: &Identity, claimed: &[RecipientId]) -> bool {
 pub(crate) struct Budgeted<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) left: &'a Cell<usize>,
+    /// Whose identity fitted, of all that share this cell.
+    pub(crate) fitted: &'a Cell<Option<RecipientId>>,
+}
+
+impl Budgeted<'_> {
+    fn told<T, E>(&self, unwrapped: Option<Result<T, E>>) -> Option<Result<T, E>> {
+        if matches!(unwrapped, Some(Ok(_))) {
+            self.fitted.set(self.identity.recipient().map(Recipient::id));
+        }
+        unwrapped
+    }
 }
 
 impl age::Identity for Budgeted<'_> {
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
         // Only a stanza of the identity's kind costs anything; the kinds of foreign identities are not known here.
-        let costs = match &self.identity.secret {
+        let costs = match &*self.identity.secret {
             Secret::Hybrid(_) => stanza.tag == super::hybrid::STANZA_TAG,
             Secret::X25519(_) => stanza.tag == "X25519",
             Secret::Custom(_) => true,
@@ -173,16 +185,16 @@ impl age::Identity for Budgeted<'_> {
             let left = self.left.get().checked_sub(1)?;
             self.left.set(left);
         }
-        self.identity.key().unwrap_stanza(stanza)
+        self.told(self.identity.key().unwrap_stanza(stanza))
     }
 
     fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
-        match &self.identity.secret {
+        match &*self.identity.secret {
             // A plugin wants the whole header at once: one conversation, one try.
             Secret::Custom(key) => {
                 let left = self.left.get().checked_sub(1)?;
                 self.left.set(left);
-                key.unwrap_stanzas(stanzas)
+                self.told(key.unwrap_stanzas(stanzas))
             }
             _ => stanzas.iter().find_map(|stanza| self.unwrap_stanza(stanza)),
         }
