@@ -25,7 +25,7 @@ pub struct Identity {
 }
 
 enum Secret {
-    Hybrid(HybridIdentity),
+    Hybrid(Box<HybridIdentity>),
     X25519(age::x25519::Identity),
     Custom(Box<dyn age::Identity + Send + Sync>),
 }
@@ -49,7 +49,7 @@ impl Identity {
     fn hybrid(key: HybridIdentity) -> Self {
         let public = key.to_public();
         let recipient = Recipient::custom(public.to_string(), RecipientKind::Hybrid, Box::new(public));
-        Self { recipient: Some(Arc::new(recipient)), secret: Arc::new(Secret::Hybrid(key)) }
+        Self { recipient: Some(Arc::new(recipient)), secret: Arc::new(Secret::Hybrid(Box::new(key))) }
     }
 
     fn x25519(key: age::x25519::Identity) -> Self {
@@ -74,7 +74,7 @@ impl Identity {
 
     fn key(&self) -> &dyn age::Identity {
         match &*self.secret {
-            Secret::Hybrid(key) => key,
+            Secret::Hybrid(key) => &**key,
             Secret::X25519(key) => key,
             Secret::Custom(key) => &**key,
         }
