@@ -6,12 +6,14 @@
 mod conditions;
 mod names;
 mod published;
+mod sealed;
 mod spec;
 mod status;
 
 pub use conditions::{ConditionType, ReadyReason};
 pub use names::*;
 pub use published::{Published, PublishedError, PublishedRecipient};
+pub use sealed::{SpecError, SpecPath};
 pub use spec::{
     AgeFile, DeletionPolicy, EncryptedItem, Envelope, Mode, Replace, SealedSecret, SealedSecretSpec, Template,
     TemplateMetadata,
