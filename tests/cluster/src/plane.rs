@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use memchr::memmem;
 use rustix::process::Signal;
 use tokio::runtime::Runtime;
 
@@ -383,6 +384,14 @@ impl ControlPlane {
         self.file("etcd")
     }
 
+    /// Whether these bytes are in a file of etcd's. What was written a moment ago may not be there yet.
+    ///
+    /// # Panics
+    /// If a folder cannot be read.
+    pub fn data_holds(&self, bytes: impl AsRef<[u8]>) -> bool {
+        holds(&self.data_dir(), &memmem::Finder::new(bytes.as_ref()))
+    }
+
     /// What a program said so far: `etcd`, `kube-apiserver`, `kube-controller-manager`.
     pub fn log(&self, name: &str) -> String {
         process::read_log(&self.log_path(name))
@@ -473,6 +482,19 @@ async fn ready(client: &Client) -> Result<(), String> {
         "ok" => Ok(()),
         other => Err(other.to_owned()),
     }
+}
+
+fn holds(folder: &Path, wanted: &memmem::Finder<'_>) -> bool {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    entries.filter_map(Result::ok).any(|entry| {
+        let path = entry.path();
+        // etcd may remove a file in the meantime.
+        if path.is_dir() {
+            holds(&path, wanted)
+        } else {
+            fs::read(&path).is_ok_and(|file| wanted.find(&file).is_some())
+        }
+    })
 }
 
 fn url(port: u16) -> String {
