@@ -14,7 +14,8 @@ use ageseal::policy::{NewRule, POLICY_PATH, new_policy, recipients_path};
 
 use self::lines::Wanted;
 use self::overlays::{Overlay, Tree};
-use self::recovery::{NewRecovery, RECOVERY, Recovery};
+pub use self::recovery::RECOVERY;
+use self::recovery::{NewRecovery, Recovery};
 use crate::error::{CliError, Errors, Exit, Outcome, shown};
 use crate::files::{self, Batch, Before, Want, write_private};
 use crate::keys::shown_from_home;

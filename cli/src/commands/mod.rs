@@ -5,6 +5,7 @@ mod completions;
 mod create;
 mod get;
 mod init;
+mod install;
 mod keygen;
 mod man;
 mod open;
@@ -36,6 +37,7 @@ pub enum Command {
     Show(show::Args),
     Check(check::Args),
     Recipients(recipients::Args),
+    Install(install::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -54,6 +56,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Show(args)) => show::run(ui, &args),
         Some(Command::Check(args)) => check::run(ui, &args),
         Some(Command::Recipients(args)) => recipients::run(ui, &args),
+        Some(Command::Install(args)) => install::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
         None => overview::run(ui),
