@@ -70,11 +70,29 @@ impl ReadyReason {
         Self::Forbidden,
         Self::QuotaExceeded,
     ];
+
+    /// The reason as it stands in a condition.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "Opened",
+            Self::ScopeMismatch => "ScopeMismatch",
+            Self::NotARecipient => "NotARecipient",
+            Self::CannotOpen => "CannotOpen",
+            Self::Malformed => "Malformed",
+            Self::DeniedType => "DeniedType",
+            Self::NotOwned => "NotOwned",
+            Self::ImmutableConflict => "ImmutableConflict",
+            Self::TooLarge => "TooLarge",
+            Self::Rejected => "Rejected",
+            Self::Forbidden => "Forbidden",
+            Self::QuotaExceeded => "QuotaExceeded",
+        }
+    }
 }
 
 impl fmt::Display for ReadyReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        f.write_str(self.as_str())
     }
 }
 

@@ -1,0 +1,115 @@
+//! The loop around all documents: what watches bring becomes records, records become jobs, jobs become writes.
+//!
+//! One task owns the index and the queue, so nothing is locked and nothing is decided twice. Jobs run beside it, each
+//! with one document, at most [`Settings::workers`](crate::args::Settings) at once, and hand back what became of it.
+
+mod desk;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use kube::Client;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Settings;
+use crate::events::Events;
+use crate::identities::RingReceiver;
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::reconcile::Tools;
+use crate::request::Requests;
+use crate::watch::{documents, secrets};
+use desk::{Desk, Done};
+
+/// How often counts are shown in the metrics.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// How long jobs that run may take to end after the call to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What the loop stands on.
+pub struct Context {
+    /// A client of the API server.
+    pub client: Client,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The identities.
+    pub ring: RingReceiver,
+    /// Whether this replica may write.
+    pub leadership: Leadership,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where events are handed in.
+    pub events: Events,
+    /// Turns true after the first sync.
+    pub ready: watch::Sender<bool>,
+    /// Turns true as soon as some document's status names an identity: then there was one.
+    pub used: watch::Sender<bool>,
+}
+
+/// Why the loop ended by itself.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A watch ended for good, which none does.
+    #[error("the watch of documents ended")]
+    WatchEnded,
+}
+
+/// Serves the documents until `stop`.
+///
+/// Flow: everything is listed and watched, by leaders and standbys alike; only the leader starts jobs.
+///
+/// Guarantees: after `stop` no new job starts, and this returns when those that run have ended or had their time.
+pub async fn run(context: Context, stop: CancellationToken) -> Result<(), Error> {
+    let mut docs = documents(&context.client, &context.settings);
+    let mut sights = secrets(&context.client, &context.settings);
+    let mut ring = context.ring.clone();
+    let mut leads = context.leadership.receiver();
+    let (done_sender, mut done) = mpsc::unbounded_channel::<Done>();
+    let requests = Requests::new(context.client.clone(), context.leadership.clone());
+    let tools = Tools { requests, settings: Arc::clone(&context.settings), metrics: Arc::clone(&context.metrics) };
+    let mut desk = Desk::new(context, Arc::new(tools), docs.scopes(), sights.scopes(), done_sender);
+    let mut count = tokio::time::interval(COUNT_EVERY);
+    desk.set_ring(ring.borrow_and_update().clone());
+    desk.set_leading(*leads.borrow_and_update());
+    loop {
+        desk.start_jobs();
+        let appointment = desk.next_appointment();
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(done) = done.recv() => desk.done(done),
+            Ok(()) = leads.changed() => desk.set_leading(*leads.borrow_and_update()),
+            Ok(()) = ring.changed() => desk.set_ring(ring.borrow_and_update().clone()),
+            Some(news) = sights.next(), if sights.scopes() > 0 => desk.secret(news),
+            news = docs.next(), if desk.has_room() => match news {
+                Some(news) => desk.document(news),
+                None => return Err(Error::WatchEnded),
+            },
+            () = until(appointment) => desk.keep_appointments(Instant::now()),
+            _ = count.tick() => desk.show_counts(),
+        }
+    }
+    let drained = async {
+        while desk.running() > 0 {
+            match done.recv().await {
+                Some(done) => desk.done(done),
+                None => break,
+            }
+        }
+    };
+    // Whatever is cut off here is seen as it is by whoever leads next.
+    let _ = tokio::time::timeout(DRAIN, drained).await;
+    Ok(())
+}
+
+async fn until(appointment: Option<Instant>) {
+    match appointment {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,156 @@
+//! From the text of a spec to its values, or to the reason why not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ageseal::api::{ReadyReason, SealedSecretSpec};
+use ageseal::format::{DEFAULT_TYPE, Sealed};
+use ageseal::open::{Live, OpenError, open};
+use ageseal::recipient::{KeyRing, RecipientId};
+use ageseal::scope::{Pattern, Scope};
+use ageseal::secret::Plaintext;
+
+use crate::doc::Key;
+use crate::fault::Fault;
+
+/// The most that the values of one Secret sum to: `MaxSecretSize` of the Kubernetes API.
+const MAX_SECRET: usize = 1024 * 1024;
+
+/// A document that opened.
+pub struct Opening {
+    /// The values by data key.
+    pub values: BTreeMap<String, Plaintext>,
+    /// The ids of the identities that opened it.
+    pub identities: BTreeSet<RecipientId>,
+}
+
+/// What a spec says, as far as it is understood without a key.
+pub struct Understood {
+    /// The spec.
+    pub spec: SealedSecretSpec,
+    /// Its sealed part.
+    pub sealed: Sealed,
+}
+
+/// Parses a spec.
+///
+/// # Errors
+/// `Malformed`, with the place and nothing of what stands there.
+pub fn understand(spec: &str) -> Result<Understood, Fault> {
+    // What the API server stores it has held against the schema; another schema may have been there before.
+    let spec: SealedSecretSpec = serde_json::from_str(spec)
+        .map_err(|_| Fault::new(ReadyReason::Malformed, "the spec is not of the shape that this version knows"))?;
+    match spec.to_sealed() {
+        Ok(sealed) => Ok(Understood { spec, sealed }),
+        Err(error) => {
+            let keys = error.key().map(str::to_owned);
+            Err(Fault::new(ReadyReason::Malformed, error.to_string()).keys(keys))
+        }
+    }
+}
+
+impl Understood {
+    /// The type of the Secret.
+    pub fn secret_type(&self) -> &str {
+        self.spec.secret_type.as_deref().unwrap_or(DEFAULT_TYPE)
+    }
+}
+
+/// Opens a document where it stands.
+///
+/// # Errors
+/// `ScopeMismatch`, `NotARecipient`, `CannotOpen`, `Malformed`, `TooLarge`: the reasons of [`ageseal::open`], and what
+/// Kubernetes has no room for.
+pub fn open_at(key: &Key, sealed: &Sealed, ring: &KeyRing, cross_namespace: bool) -> Result<Opening, Fault> {
+    if !cross_namespace {
+        check_namespaces(key, sealed)?;
+    }
+    let live = Live { namespace: key.namespace(), name: key.name() };
+    let opened = open(sealed, Some(live), ring).map_err(|error| fault(&error))?;
+    if opened.values.values().map(Plaintext::len).sum::<usize>() > MAX_SECRET {
+        return Err(Fault::new(ReadyReason::TooLarge, "the values together are more than a Secret holds: 1 MiB"));
+    }
+    let identities = opened.deks.values().filter_map(|dek| dek.opened_by()).collect();
+    Ok(Opening { values: opened.values, identities })
+}
+
+/// Demands that every item's scope means this namespace by its name: a wildcard there would let whoever may create a
+/// namespace have the value.
+fn check_namespaces(key: &Key, sealed: &Sealed) -> Result<(), Fault> {
+    let named = |scope: &Scope| {
+        let means = |pattern: &&Pattern| pattern.matches(key.namespace(), key.name());
+        let mut meant = scope.patterns().iter().filter(means).peekable();
+        // A scope that means something else altogether is for opening to refuse.
+        meant.peek().is_none() || meant.any(|pattern| !pattern.namespace_has_wildcard())
+    };
+    let items = sealed.items.iter().filter_map(|(key, item)| Some((key, sealed.effective_scope(item)?)));
+    let faulty: Vec<String> = items.filter(|(_, scope)| !named(scope)).map(|(key, _)| key.clone()).collect();
+    if faulty.is_empty() && (!sealed.items.is_empty() || sealed.scope.as_ref().is_none_or(named)) {
+        return Ok(());
+    }
+    let message = "sealed for every namespace that fits a pattern, which this controller does not open without \
+                   --allow-cross-namespace";
+    Err(Fault::new(ReadyReason::ScopeMismatch, message).keys(faulty))
+}
+
+fn fault(error: &OpenError) -> Fault {
+    let reason = error.reason().into();
+    let (message, keys) = match error {
+        OpenError::NotARecipient { key, claimed } => {
+            let claimed: Vec<String> = claimed.iter().map(ToString::to_string).collect();
+            let message = format!("no identity of this cluster opens it; sealed for {}", claimed.join(", "));
+            (message, Some(key.clone()))
+        }
+        OpenError::ScopeMismatch { key, .. } => (error.to_string(), key.clone()),
+        OpenError::Envelope { key } | OpenError::Value { key } => (
+            "it does not open here: its values, its scope or its type were changed after sealing".to_owned(),
+            Some(key.clone()),
+        ),
+        other => (other.to_string(), None),
+    };
+    Fault::new(reason, message).keys(keys)
+}
+
+/// Opens a document on a thread that may be busy for a while; a defect that ends it ends nothing else.
+pub async fn open_apart(
+    key: &Key,
+    understood: Arc<Understood>,
+    ring: Arc<KeyRing>,
+    cross_namespace: bool,
+) -> Result<Opening, Fault> {
+    let key = key.clone();
+    let task = tokio::task::spawn_blocking(move || open_at(&key, &understood.sealed, &ring, cross_namespace));
+    task.await.unwrap_or_else(|_| {
+        Err(Fault::new(ReadyReason::CannotOpen, "it does not open here: opening it ends in a defect of ageseal"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_namespace_opens_only_where_it_is_allowed() {
+        let sealed = |patterns: &[&str]| Sealed {
+            secret_type: "Opaque".to_owned(),
+            scope: Some(Scope::parse_sorted(patterns).unwrap()),
+            items: BTreeMap::new(),
+            envelopes: BTreeMap::new(),
+        };
+        let key = Key::new("shop-prod", "db");
+        assert_eq!(check_namespaces(&key, &sealed(&["*/db"])).unwrap_err().reason, ReadyReason::ScopeMismatch);
+        assert_eq!(check_namespaces(&key, &sealed(&["shop-*/db"])).unwrap_err().reason, ReadyReason::ScopeMismatch);
+        assert_eq!(check_namespaces(&key, &sealed(&["*/db", "shop-prod/*"])), Ok(()));
+        assert_eq!(check_namespaces(&key, &sealed(&["shop-prod/db"])), Ok(()));
+        assert_eq!(check_namespaces(&key, &sealed(&["*/web"])), Ok(()), "for opening to refuse");
+    }
+
+    #[test]
+    fn a_spec_that_nobody_understands_is_malformed_and_not_repeated() {
+        for spec in ["null", "7", r#"{"scope":"hunter2"}"#, r#"{"encryptedData":{"a":{"value":"hunter2"}}}"#] {
+            let Err(fault) = understand(spec) else { panic!("{spec}") };
+            assert_eq!(fault.reason, ReadyReason::Malformed);
+            assert!(!fault.message.contains("hunter2"), "{}", fault.message);
+        }
+    }
+}
