@@ -19,9 +19,10 @@ use crate::plane::ControlPlane;
 use crate::ports;
 use crate::process::{self, Process};
 use crate::programs;
+use crate::roles;
 
-/// The ServiceAccount of a controller, in its system namespace.
-const ACCOUNT: &str = "ageseal-controller";
+/// The ServiceAccount of a controller, in its system namespace: the name that the manifests give it.
+pub(crate) const ACCOUNT: &str = "ageseal-controller";
 /// Replicas take turns quickly, so that a test need not wait for the defaults.
 const LEASE: [(&str, &str); 3] = [("--lease-duration", "3s"), ("--renew-deadline", "2s"), ("--retry-period", "300ms")];
 const SOON: Duration = Duration::from_secs(60);
@@ -202,7 +203,7 @@ pub async fn recipient_of(plane: &ControlPlane, system: &str) -> Recipient {
 /// The ServiceAccount of a controller with what it may do, and a kubeconfig of it.
 async fn account(plane: &ControlPlane, options: &ControllerOptions) -> PathBuf {
     let kubeconfig = plane.service_account(&options.system, ACCOUNT).await;
-    plane.bind_cluster_admin(&options.system, ACCOUNT).await;
+    roles::grant(&plane.client().await, options).await;
     kubeconfig
 }
 

@@ -4,7 +4,7 @@
 //!   priority and fairness. [`ControlPlane::shared`] is one for a whole test binary; [`ControlPlane::start`] is one of
 //!   its own, for whoever hurts it.
 //! - [`Namespace`]: the place of one test. [`AuditEvent`]: what somebody asked of the API server.
-//! - [`Controller`]: the real `ageseal-controller`, a process with its own ServiceAccount.
+//! - [`Controller`]: the real `ageseal-controller`, a process with its own ServiceAccount and the Roles that are shipped.
 //! - [`sealed`]: documents, sealed by the core. [`eventually`]: waits for what becomes true.
 //! - [`programs`]: the programs of this workspace, built once.
 //!
@@ -26,6 +26,7 @@ mod plane;
 mod ports;
 mod process;
 pub mod programs;
+mod roles;
 pub mod sealed;
 
 pub use audit::AuditEvent;

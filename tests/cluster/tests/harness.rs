@@ -7,11 +7,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ageseal::api::SealedSecret;
 use ageseal::manifest::{SealedManifest, objects};
 use ageseal::open::{Live, open};
 use ageseal::recipient::{Identity, KeyRing};
 use ageseal::yaml::Stream;
-use ageseal_cluster::{AuditEvent, ControlPlane, Options, eventually, sealed};
+use ageseal_cluster::{
+    AuditEvent, ControlPlane, Controller, ControllerOptions, Options, eventually, recipient_of, sealed,
+};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Api;
@@ -135,7 +138,7 @@ async fn a_sealed_document_is_accepted_and_what_it_owns_is_collected_soon() {
         .value("user", "nobody")
         .seal_for(&[identity.recipient().unwrap()]);
     let client = plane.client().await;
-    let documents = Api::<ageseal::api::SealedSecret>::namespaced(client.clone(), namespace.name());
+    let documents = Api::<SealedSecret>::namespaced(client.clone(), namespace.name());
     let document = documents.create(&PostParams::default(), &document).await.unwrap();
     let secrets = Api::<Secret>::namespaced(client, namespace.name());
     let owner = owner_reference("ageseal.dev/v1alpha1", "SealedSecret", &document.metadata);
@@ -206,6 +209,42 @@ async fn an_api_server_that_was_killed_comes_back_with_its_data() {
     assert!(!folder.exists());
     assert!(pids.values().all(|pid| is_gone(*pid)));
     elsewhere.get("default").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_serves_a_namespace_and_comes_back_after_a_kill() {
+    let plane = ControlPlane::shared();
+    let (system, served) = (plane.namespace("system").await, plane.namespace("served").await);
+    let options = ControllerOptions {
+        system: system.name().into(),
+        namespaces: vec![served.name().into()],
+        ..ControllerOptions::default()
+    };
+    let first = Controller::start(plane, options.clone());
+    first.ready().await;
+    let recipient = recipient_of(plane, system.name()).await;
+    let secrets = Api::<Secret>::namespaced(plane.client().await, served.name());
+    let documents = Api::<SealedSecret>::namespaced(plane.client().await, served.name());
+    let made = async |name: &str| {
+        let document = sealed::document(served.name(), name).value("password", "not a real one");
+        documents.create(&PostParams::default(), &document.seal_for(&[&recipient])).await.unwrap();
+        let secret = eventually(SOON, "the Secret is there", || async { secrets.get_opt(name).await.unwrap() }).await;
+        assert_eq!(secret.data.unwrap()["password"].0, b"not a real one");
+    };
+    made("first").await;
+    assert!(first.metrics().await.contains("ageseal_"));
+    assert_eq!(first.get("/nothing").await.unwrap().0, 404);
+    first.kill();
+    assert!(first.get("/livez").await.is_err());
+
+    let second = Controller::start(plane, options);
+    second.ready().await;
+    made("second").await;
+    second.freeze();
+    second.thaw();
+    assert!(second.terminate().await.success(), "{}", second.log());
+    let user = format!("system:serviceaccount:{}:ageseal-controller", system.name());
+    assert!(plane.audit().iter().any(|event| event.user == user && event.verb == "patch"));
 }
 
 /// Set in the environment of the child process of the next two tests: how it is to end.
