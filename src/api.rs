@@ -4,6 +4,7 @@
 //! `deploy/` is generated from them.
 
 mod conditions;
+mod crd;
 mod names;
 mod published;
 mod sealed;
@@ -11,6 +12,7 @@ mod spec;
 mod status;
 
 pub use conditions::{ConditionType, ReadyReason};
+pub use crd::sealed_secrets_crd;
 pub use names::*;
 pub use published::{Published, PublishedError, PublishedRecipient};
 pub use sealed::{SpecError, SpecPath};

@@ -11,7 +11,7 @@ pub struct SealedSecretStatus {
     /// The generation of the document that this status speaks of; -1 before the controller looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Ready, Reconciling, Stalled, Stale and Paused.
+    /// Ready, Reconciling, Stalled, Stale and Paused, where they apply. Ready says why in its reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// How many data keys the document has.
@@ -35,9 +35,9 @@ pub struct SealedSecretStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRecord {
-    /// Its UID.
+    /// The UID of the Secret.
     pub uid: String,
-    /// Its resourceVersion after the write.
+    /// The resourceVersion of the Secret after the write.
     pub resource_version: String,
     /// The generation of the document that it was made from.
     pub generation: i64,

@@ -1,91 +1,59 @@
-//! `docs/cli.md`: every command's help in one page, from the program itself.
+//! The files that are made from the code, and the check that they still are what it says.
 
-use std::fmt::Write as _;
+mod cli;
+mod crd;
+
+use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
-use crate::run::{Profile, build, root, say};
+use crate::run::{root, say};
 
-const HEAD: &str = "\
-# The command line
+/// A file of the repository that nobody edits.
+struct Generated {
+    /// Where it lies, from the top of the repository.
+    path: &'static str,
+    /// Makes its text. The same code makes the same text, whoever runs it and where.
+    make: fn() -> Result<String>,
+}
 
-<!-- Written by `cargo xtask generate` from the program's own help. What is edited here by hand is lost. -->
+/// Every generated file: one more is a line here and a module that makes it.
+const FILES: &[Generated] = &[
+    Generated { path: "deploy/crd/ageseal.dev_sealedsecrets.yaml", make: crd::manifest },
+    Generated { path: "docs/cli.md", make: cli::page },
+];
 
-Every command below is also `kubectl ageseal …` when the program lies in `PATH` under the name `kubectl-ageseal`.
-";
-
-/// Writes the page.
-pub fn generate() -> Result<()> {
-    let page = page()?;
-    fs::write(path(), page)?;
-    say(&format!("wrote {}", path().display()));
+/// Writes every file, or those that are named.
+///
+/// # Errors
+/// A name is of no generated file; a text cannot be made or written.
+pub fn generate(named: impl Iterator<Item = OsString>) -> Result<()> {
+    let named: Vec<OsString> = named.collect();
+    if let Some(other) = named.iter().find(|name| FILES.iter().all(|file| *name != file.path)) {
+        let known = FILES.iter().map(|file| file.path).collect::<Vec<_>>().join(", ");
+        bail!("{} is not generated; what is: {known}", other.display());
+    }
+    for file in FILES.iter().filter(|file| named.is_empty() || named.iter().any(|name| name == file.path)) {
+        let text = (file.make)().context(file.path)?;
+        fs::write(root().join(file.path), text).context(file.path)?;
+        say(&format!("wrote {}", file.path));
+    }
     Ok(())
 }
 
-/// Checks that the page is what would be written.
+/// Checks that every file is what would be written, and tells all that are not.
 pub fn check() -> Result<()> {
-    let written = fs::read_to_string(path()).context("docs/cli.md is not there: cargo xtask generate")?;
-    ensure!(written == page()?, "docs/cli.md is not what the commands say: cargo xtask generate");
-    Ok(())
-}
-
-fn path() -> PathBuf {
-    root().join("docs/cli.md")
-}
-
-fn page() -> Result<String> {
-    let ageseal = build(&["ageseal-cli"], Profile::Dev, false)?.join("ageseal");
-    let mut page = HEAD.to_owned();
-    describe(&ageseal, &mut vec![], &mut page)?;
-    Ok(page)
-}
-
-/// Adds the help of a command and of all below it.
-fn describe(ageseal: &Path, command: &mut Vec<String>, page: &mut String) -> Result<()> {
-    let help = help(ageseal, command)?;
-    let name: Vec<&str> = ["ageseal"].into_iter().chain(command.iter().map(String::as_str)).collect();
-    let level = "#".repeat(command.len().min(2) + 2);
-    write!(page, "\n{level} `{}`\n\n```text\n{}\n```\n", name.join(" "), help.trim_end())?;
-    for below in commands(&help) {
-        command.push(below);
-        describe(ageseal, command, page)?;
-        command.pop();
+    let mut stale = Vec::new();
+    for file in FILES {
+        // A file that is not there, or not text, is not what would be written.
+        let written = fs::read_to_string(root().join(file.path)).unwrap_or_default();
+        if written == (file.make)().context(file.path)? {
+            say(&format!("{}: up to date", file.path));
+        } else {
+            stale.push(file.path);
+        }
     }
+    ensure!(stale.is_empty(), "not what the code says: {}; run cargo xtask generate", stale.join(", "));
     Ok(())
-}
-
-fn help(ageseal: &Path, command: &[String]) -> Result<String> {
-    let mut run = Command::new(ageseal);
-    // No terminal and a fixed width: the page must not depend on who writes it.
-    run.args(command).arg("--help").env("COLUMNS", "100").stdin(Stdio::null()).env_remove("CLICOLOR_FORCE");
-    let output = run.output().with_context(|| ageseal.display().to_string())?;
-    ensure!(output.status.success(), "{command:?} --help: {}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout)?;
-    Ok(text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n"))
-}
-
-/// The commands that a help text lists.
-fn commands(help: &str) -> Vec<String> {
-    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let names = list.take_while(|line| !line.is_empty()).filter_map(|line| {
-        // A name is two in; the rest of a long description is further in.
-        let entry = line.strip_prefix("  ").filter(|entry| !entry.starts_with(' '))?;
-        entry.split_whitespace().next().map(str::to_owned)
-    });
-    names.filter(|name| name != "help").collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_read_from_help() {
-        let help = "A sentence\n\nUsage: x\n\nCommands:\n  seal  Seal\n        and more\n  open  Open\n  help  Help\n\nOptions:\n  -q  Quiet";
-        assert_eq!(commands(help), ["seal", "open"]);
-        assert!(commands("Usage: x\n").is_empty());
-    }
 }

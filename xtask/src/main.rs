@@ -15,7 +15,7 @@ usage: cargo xtask <chore>
 
   demo [--offline]               the main job on the example, in a scratch folder, command by command
   check                          the layers of the crates, and that what is generated is up to date
-  generate                       docs/cli.md, from the commands' own help
+  generate [FILE…]               what is made from the code: the manifest of the CRD, docs/cli.md
   bench [--quick] [--only ROW]   whole processes beside kubeseal and sops; writes docs/performance.md
 ";
 
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let outcome = match chore.as_ref().and_then(|chore| chore.to_str()) {
         Some("demo") => demo::demo(arguments),
         Some("check") => check::check(),
-        Some("generate") => generate::generate(),
+        Some("generate") => generate::generate(arguments),
         Some("bench") => bench::bench(arguments),
         Some(bench::MEASURE) => bench::measure(arguments),
         Some(bench::PEAK) => bench::peak_of(arguments),
