@@ -1,11 +1,12 @@
-//! What is inside an identity Secret: the private keys, and what is not one.
+//! What is inside an identity Secret: the private keys, and what is not one; and the text of a new one.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use ageseal::recipient::{Identity, RecipientError};
+use jiff::Timestamp;
 use k8s_openapi::ByteString;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Most identities that one Secret may bring: each costs a key expansion to read, and a try at every document.
 const MAX_IDENTITIES: usize = 64;
@@ -102,6 +103,19 @@ impl Content {
     }
 }
 
+/// The text of an identity file, as age writes it; none for a kind of key that has no text.
+pub fn identity_file(identity: &Identity, created: Timestamp) -> Option<Zeroizing<String>> {
+    let recipient = identity.recipient()?;
+    let secret = identity.to_secret_string()?;
+    let head = format!("# created: {created}\n# public key: {recipient}\n");
+    // As long as it will be from the beginning: a text that grows leaves copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(head.len() + secret.len() + 1));
+    text.push_str(&head);
+    text.push_str(&secret);
+    text.push('\n');
+    Some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,6 +169,16 @@ mod tests {
         let content = read(&[("a", text.as_bytes())]);
         assert_eq!(content.identities.len(), MAX_IDENTITIES);
         assert_eq!(content.faults, [Fault { key: "a".to_owned(), why: FaultKind::TooMany }]);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let identity = Identity::generate_hybrid(&mut rand_core::OsRng);
+        let text = identity_file(&identity, Timestamp::UNIX_EPOCH).unwrap();
+        assert!(text.starts_with("# created: 1970-01-01T00:00:00Z\n# public key: age1pq1"));
+        let content = read(&[("identity.txt", text.as_bytes())]);
+        assert_eq!(content.faults, []);
+        assert_eq!(content.identities[0].recipient(), identity.recipient());
     }
 
     #[test]

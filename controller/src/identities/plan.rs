@@ -188,7 +188,47 @@ pub enum Health {
         published: Option<Mark>,
     },
     /// There is no current identity, and nothing says that there was one.
-    None,
+    None {
+        /// Whether there are identity Secrets. If not, the leader makes the first.
+        at_hand: bool,
+    },
+}
+
+impl Health {
+    /// The word for it in the metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ok => "ok",
+            Self::Lost { .. } => "lost",
+            Self::None { .. } => "none",
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("the identities are not known yet"),
+            Self::Ok => f.write_str("there is a current identity"),
+            Self::Lost { published } => {
+                f.write_str("IdentityLost: ")?;
+                match published {
+                    Some(mark) => write!(f, "identity {}, which people seal for, is gone", mark.id)?,
+                    None => f.write_str("there was an identity here, and it is gone")?,
+                }
+                f.write_str(
+                    "; nothing is published and none is made: bring it back with `ageseal keys restore FILE`, or make \
+                     another with `ageseal keys new`",
+                )
+            }
+            Self::None { at_hand: false } => f.write_str("there is no identity yet; the leader makes the first"),
+            Self::None { at_hand: true } => f.write_str(
+                "no identity is current: those at hand open, and none is published; choose one with `ageseal keys \
+                 promote ID`, or make one with `ageseal keys new`",
+            ),
+        }
+    }
 }
 
 /// What follows from what was seen.
@@ -513,9 +553,9 @@ impl<'a> Look<'a> {
             (None, _) if self.seen.configmap.is_some() => Health::Lost { published: None },
             (None, Some(true)) if untouched => Health::Lost { published: None },
             (None, None) if untouched => Health::Starting,
-            (None, _) => Health::None,
+            (None, _) => Health::None { at_hand: !self.seen.secrets.is_empty() },
         };
-        if untouched && health == Health::None {
+        if untouched && health == (Health::None { at_hand: false }) {
             actions.extend(self.next_serial().map(|serial| Action::Create { serial, first: true }));
         }
         Plan {

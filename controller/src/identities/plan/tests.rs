@@ -151,7 +151,7 @@ fn the_first_identity_is_made_only_where_there_never_was_one() {
     let nothing = Seen { was_used: Some(false), ..Seen::default() };
     let first = Plan {
         order: Vec::new(),
-        health: Health::None,
+        health: Health::None { at_hand: false },
         current: None,
         confirmed: None,
         actions: vec![Action::Create { serial: 1, first: true }],
@@ -293,7 +293,7 @@ fn a_planted_secret_opens_and_is_not_published() {
     let planted = brought("a-planted", &[Z], State::Current);
     let seen = Seen { secrets: vec![planted.clone()], was_used: Some(false), ..Seen::default() };
     let decided = decide(&seen);
-    assert_eq!((decided.health, decided.order), (Health::None, vec![id(Z)]));
+    assert_eq!((decided.health, decided.order), (Health::None { at_hand: true }, vec![id(Z)]));
     assert_eq!(decided.actions, [Action::Relabel(relabel(&planted, IDENTITY_ACTIVE, RelabelReason::Planted))]);
 }
 
@@ -553,6 +553,11 @@ fn an_immutable_configmap_is_told_apart() {
 
 #[test]
 fn texts_say_what_to_do_next() {
+    let lost = Health::Lost { published: Some(mark(3, Y)) }.to_string();
+    assert!(lost.contains(&id(Y).to_string()) && lost.contains("`ageseal keys restore FILE`"), "{lost}");
+    assert!(lost.contains("`ageseal keys new`"), "{lost}");
+    let unmarked = Health::None { at_hand: true }.to_string();
+    assert!(unmarked.contains("`ageseal keys promote ID`"), "{unmarked}");
     let planted = Problem::Planted { secret: "s".to_owned() }.to_string();
     assert!(planted.contains("Secret s") && planted.contains("ageseal keys promote"), "{planted}");
     let fault = Fault { key: "k".to_owned(), why: FaultKind::Line(3) };

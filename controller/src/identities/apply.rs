@@ -1,0 +1,364 @@
+//! What the leader does about the identities: all writes.
+//!
+//! # Guarantees
+//!
+//! - Every write is sent only while this replica leads, and is harmless when it is sent twice: identity Secrets and
+//!   backups are made and never replaced, labels change only on the Secret as it was seen, the ConfigMap only as it was
+//!   seen.
+//! - What a watch brings may be late. So before an identity is made, and before a recipient is published, the names of
+//!   the identity Secrets are asked for anew, and nothing is done if they are others.
+//! - A private key leaves this process in two requests alone: in the identity Secret, and encrypted in its backup.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ageseal::api::{
+    ANNOTATION_CURRENT, BACKUP_KEY, BACKUP_PREFIX, FIELD_MANAGER, IDENTITY_ACTIVE, IDENTITY_KEY, LABEL_BACKUP,
+    LABEL_IDENTITY, RECIPIENTS_CONFIGMAP,
+};
+use ageseal::envelope::{WrapError, encrypt};
+use ageseal::recipient::{Identity, Recipient, RecipientId};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use http::Method;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use rand_core::OsRng;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use super::content::identity_file;
+use super::plan::{Action, Mark, Publish, Relabel, Version, secret_name};
+use super::watch::backup_of;
+use crate::args::Settings;
+use crate::request::{JSON, METADATA_ONLY, RefusalKind, RequestError, Requests, found};
+
+const APPLY: &str = "application/apply-patch+yaml";
+const MERGE: &str = "application/merge-patch+json";
+const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+/// An apply with a resourceVersion that no object has makes the object, and is a conflict if there is one.
+const NO_OBJECT_HAS_THIS: &str = "1";
+
+/// Why something was not done. It is tried again.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The API server did not take it.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The backup could not be encrypted.
+    #[error("the backup cannot be encrypted")]
+    Backup(#[from] WrapError),
+    /// An identity without text, which none is that the controller reads.
+    #[error("the identity has no text")]
+    NoText,
+}
+
+/// What came of an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done.
+    Done,
+    /// An identity was made.
+    Made(Mark),
+    /// Things are not as they were seen: nothing was done, and it is to be decided anew.
+    LookAgain,
+    /// The name of the Secret with this serial belongs to a Secret that is no identity Secret.
+    Taken(u64),
+}
+
+/// What the actions were decided on.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The identity Secrets: name and UID.
+    pub secrets: BTreeMap<String, String>,
+    /// The identities, and when their Secrets were made.
+    pub identities: BTreeMap<RecipientId, (Identity, Timestamp)>,
+}
+
+/// Whoever writes.
+pub struct Hands {
+    requests: Requests,
+    settings: Arc<Settings>,
+    pending: Option<Pending>,
+}
+
+/// An identity that was made and is in no Secret yet. Kept over retries, so that a Secret that is refused again and again
+/// leaves one backup, and not one a try.
+struct Pending {
+    identity: Identity,
+    created: Timestamp,
+    backed_up: bool,
+}
+
+impl Pending {
+    fn new(now: Timestamp) -> Self {
+        let created = Timestamp::from_second(now.as_second()).expect("a second of a timestamp is one");
+        Self { identity: Identity::generate_hybrid(&mut OsRng), created, backed_up: false }
+    }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    items: Vec<Meta>,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    metadata: ObjectMeta,
+}
+
+#[derive(Deserialize)]
+struct Ignored {}
+
+impl Hands {
+    /// Hands that write by these requests.
+    pub fn new(requests: Requests, settings: Arc<Settings>) -> Self {
+        Self { requests, settings, pending: None }
+    }
+
+    /// Forgets an identity that is in no Secret yet: another replica leads.
+    pub fn rest(&mut self) {
+        self.pending = None;
+    }
+
+    /// Does one thing.
+    pub async fn act(&mut self, action: &Action, view: &View, now: Timestamp) -> Result<Outcome, ApplyError> {
+        match action {
+            Action::Create { serial, first } => self.create(*serial, *first, view, now).await,
+            Action::WriteBackup { id } => match view.identities.get(id) {
+                Some((identity, created)) => self.back_up(identity, *created).await.map(|()| Outcome::Done),
+                None => Ok(Outcome::LookAgain),
+            },
+            Action::Relabel(relabel) => self.relabel(relabel).await,
+            Action::Publish(publish) => self.publish(publish, view).await,
+        }
+    }
+
+    async fn create(&mut self, serial: u64, first: bool, view: &View, now: Timestamp) -> Result<Outcome, ApplyError> {
+        if !self.is_as_seen(view).await? || (first && self.configmap(RECIPIENTS_CONFIGMAP).await?.is_some()) {
+            return Ok(Outcome::LookAgain);
+        }
+        let mut pending = self.pending.take().unwrap_or_else(|| Pending::new(now));
+        let outcome = self.store(&mut pending, serial).await;
+        if matches!(outcome, Err(_) | Ok(Outcome::Taken(_))) {
+            self.pending = Some(pending);
+        }
+        outcome
+    }
+
+    async fn store(&self, pending: &mut Pending, serial: u64) -> Result<Outcome, ApplyError> {
+        if !pending.backed_up && !self.settings.backup_recipients.is_empty() {
+            self.back_up(&pending.identity, pending.created).await?;
+            pending.backed_up = true;
+        }
+        let id = pending.identity.recipient().map(Recipient::id).ok_or(ApplyError::NoText)?;
+        let mark = Mark { serial, id };
+        let file = identity_file(&pending.identity, pending.created).ok_or(ApplyError::NoText)?;
+        let path = format!("{}?fieldManager={FIELD_MANAGER}", self.path("secrets"));
+        let body = secret_body(mark, &file);
+        match self.requests.write(Method::POST, &path, Some(JSON), METADATA_ONLY, body).await {
+            Ok(_) => Ok(Outcome::Made(mark)),
+            Err(error) if is_conflict(&error) => self.whose(mark).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What to think of a name that exists: ours, from a request whose answer was lost; another replica's; a stranger's.
+    async fn whose(&self, mark: Mark) -> Result<Outcome, ApplyError> {
+        let Some(secret) = self.requests.secret(&self.settings.namespace, &secret_name(mark.serial)).await? else {
+            return Ok(Outcome::LookAgain);
+        };
+        let annotation = secret.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION_CURRENT));
+        let labelled = secret.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_IDENTITY));
+        if annotation == Some(&mark.to_string()) {
+            Ok(Outcome::Made(mark))
+        } else if labelled {
+            Ok(Outcome::LookAgain)
+        } else {
+            Ok(Outcome::Taken(mark.serial))
+        }
+    }
+
+    /// Writes a backup, or leaves the one that is there. What stands in its place and is no backup is overwritten.
+    async fn back_up(&self, identity: &Identity, created: Timestamp) -> Result<(), ApplyError> {
+        let id = identity.recipient().map(Recipient::id).ok_or(ApplyError::NoText)?;
+        let text = identity_file(identity, created).ok_or(ApplyError::NoText)?;
+        let recipients: Vec<&Recipient> = self.settings.backup_recipients.iter().collect();
+        let age = encrypt(&recipients, text.as_bytes())?;
+        let name = format!("{BACKUP_PREFIX}{id}");
+        let metadata = json!({"name": name, "labels": {LABEL_BACKUP: id.to_string()}});
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {BACKUP_KEY: age}});
+        let path = format!("{}?fieldManager={FIELD_MANAGER}", self.path("configmaps"));
+        match self.requests.write(Method::POST, &path, Some(JSON), METADATA_ONLY, bytes(&map)).await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_conflict(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let Some(there) = self.configmap(&name).await? else { return Err(RequestError::NoAnswer.into()) };
+        if backup_of(&there) == Some(id) {
+            return Ok(());
+        }
+        let mut patch = map;
+        patch["metadata"]["resourceVersion"] = json!(there.metadata.resource_version);
+        let path = format!("{}/{name}?fieldManager={FIELD_MANAGER}", self.path("configmaps"));
+        self.requests.write(Method::PATCH, &path, Some(MERGE), METADATA_ONLY, bytes(&patch)).await?;
+        Ok(())
+    }
+
+    async fn relabel(&self, relabel: &Relabel) -> Result<Outcome, ApplyError> {
+        let mut metadata = json!({
+            "resourceVersion": relabel.resource_version, "labels": {LABEL_IDENTITY: relabel.label},
+        });
+        if let Some(annotation) = &relabel.annotation {
+            metadata["annotations"] = json!({ANNOTATION_CURRENT: annotation});
+        }
+        let patch = json!({"metadata": metadata});
+        let patched = self.requests.merge_secret(&self.settings.namespace, &relabel.secret, &patch).await;
+        done(patched.map(drop))
+    }
+
+    async fn publish(&self, publish: &Publish, view: &View) -> Result<Outcome, ApplyError> {
+        if !self.is_as_seen(view).await? {
+            return Ok(Outcome::LookAgain);
+        }
+        let over = match &publish.over {
+            // An immutable one cannot be mended. Should this be stopped in between, the next leader finds none and writes.
+            Some(version) if version.immutable => {
+                if let Outcome::LookAgain = done(self.delete_recipients(version).await)? {
+                    return Ok(Outcome::LookAgain);
+                }
+                None
+            }
+            over => over.as_ref(),
+        };
+        let mut metadata = json!({"name": RECIPIENTS_CONFIGMAP});
+        match over {
+            Some(version) => {
+                metadata["uid"] = json!(version.uid);
+                metadata["resourceVersion"] = json!(version.resource_version);
+            }
+            None => metadata["resourceVersion"] = json!(NO_OBJECT_HAS_THIS),
+        }
+        let map = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": publish.content.to_data(),
+        });
+        let path = format!("{}/{RECIPIENTS_CONFIGMAP}?fieldManager={FIELD_MANAGER}", self.path("configmaps"));
+        let forced = format!("{path}&force=true");
+        let applied = self.requests.write(Method::PATCH, &forced, Some(APPLY), METADATA_ONLY, bytes(&map)).await;
+        let applied = match applied {
+            Ok(applied) => applied,
+            Err(error) => return done(Err(error)),
+        };
+        // An apply leaves what others put there.
+        if over.is_none() || (publish.foreign.data.is_empty() && publish.foreign.binary.is_empty()) {
+            return Ok(Outcome::Done);
+        }
+        let mut patch = json!({"metadata": {"resourceVersion": applied.metadata.resource_version}});
+        for (field, keys) in [("data", &publish.foreign.data), ("binaryData", &publish.foreign.binary)] {
+            let nothing: Map<String, Value> = keys.iter().map(|key| (key.clone(), Value::Null)).collect();
+            patch[field] = Value::Object(nothing);
+        }
+        done(self.requests.write(Method::PATCH, &path, Some(MERGE), METADATA_ONLY, bytes(&patch)).await.map(drop))
+    }
+
+    async fn delete_recipients(&self, version: &Version) -> Result<(), RequestError> {
+        let options = json!({
+            "apiVersion": "v1", "kind": "DeleteOptions",
+            "preconditions": {"uid": version.uid, "resourceVersion": version.resource_version},
+        });
+        let path = format!("{}/{RECIPIENTS_CONFIGMAP}", self.path("configmaps"));
+        self.requests.may_write()?;
+        let deleted = self.requests.call(Method::DELETE, &path, Some(JSON), METADATA_ONLY, bytes(&options)).await;
+        deleted.map(|_: Ignored| ())
+    }
+
+    /// Whether the identity Secrets are those that were seen, by a consistent read of their names.
+    async fn is_as_seen(&self, view: &View) -> Result<bool, ApplyError> {
+        let path = format!("{}?labelSelector={}", self.path("secrets"), LABEL_IDENTITY.replace('/', "%2F"));
+        let listed: Listed = self.requests.call(Method::GET, &path, None, METADATA_LIST, Bytes::new()).await?;
+        let metas = listed.items.into_iter().map(|item| item.metadata);
+        let there: BTreeMap<_, _> =
+            metas.map(|meta| (meta.name.unwrap_or_default(), meta.uid.unwrap_or_default())).collect();
+        Ok(there == view.secrets)
+    }
+
+    async fn configmap(&self, name: &str) -> Result<Option<ConfigMap>, RequestError> {
+        let path = format!("{}/{name}", self.path("configmaps"));
+        found(self.requests.call(Method::GET, &path, None, JSON, Bytes::new()).await)
+    }
+
+    fn path(&self, resource: &str) -> String {
+        format!("/api/v1/namespaces/{}/{resource}", self.settings.namespace)
+    }
+}
+
+/// A write whose precondition does not hold, or whose object is gone, was decided on what is no more.
+fn done(written: Result<(), RequestError>) -> Result<Outcome, ApplyError> {
+    match written {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) if is_conflict(&error) => Ok(Outcome::LookAgain),
+        Err(RequestError::Refused(refusal)) if refusal.kind == RefusalKind::NotFound => Ok(Outcome::LookAgain),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_conflict(error: &RequestError) -> bool {
+    matches!(error, RequestError::Refused(refusal) if refusal.kind == RefusalKind::Conflict)
+}
+
+fn bytes(value: &Value) -> Bytes {
+    Bytes::from(value.to_string())
+}
+
+/// The identity Secret as JSON, in memory that is as long as the text from the beginning and is overwritten when it goes.
+fn secret_body(mark: Mark, file: &str) -> Bytes {
+    let metadata = json!({
+        "name": secret_name(mark.serial),
+        "labels": {LABEL_IDENTITY: IDENTITY_ACTIVE},
+        "annotations": {ANNOTATION_CURRENT: mark.to_string()},
+    });
+    // Immutable: nobody changes an identity. Its label and its annotation may still be.
+    let head = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true, "metadata": metadata,
+    })
+    .to_string();
+    let before = format!(r#","data":{{"{IDENTITY_KEY}":""#);
+    let encoded = file.len().div_ceil(3) * 4;
+    let mut body = Zeroizing::new(Vec::with_capacity(head.len() + before.len() + encoded + 3));
+    // The head is an object: its closing brace makes room for the data.
+    body.extend_from_slice(&head.as_bytes()[..head.len() - 1]);
+    body.extend_from_slice(before.as_bytes());
+    let start = body.len();
+    body.resize(start + encoded, 0);
+    BASE64_STANDARD.encode_slice(file, &mut body[start..]).expect("the slice is as long as the text");
+    body.extend_from_slice(br#""}}"#);
+    Bytes::from_owner(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Secret;
+
+    use super::*;
+    use crate::identities::content::Content;
+
+    #[test]
+    fn the_body_of_an_identity_secret_is_one() {
+        let identity = Identity::generate_hybrid(&mut OsRng);
+        let id = identity.recipient().unwrap().id();
+        let file = identity_file(&identity, Timestamp::UNIX_EPOCH).unwrap();
+        let body = secret_body(Mark { serial: 7, id }, &file);
+        let secret: Secret = serde_json::from_slice(&body).unwrap();
+        assert_eq!(secret.metadata.name.as_deref(), Some("ageseal-identity-7"));
+        assert_eq!(secret.metadata.labels.unwrap()[LABEL_IDENTITY], "active");
+        assert_eq!(secret.metadata.annotations.unwrap()[ANNOTATION_CURRENT], format!("7.{id}"));
+        assert_eq!((secret.type_.as_deref(), secret.immutable), (Some("Opaque"), Some(true)));
+        let content = Content::read(secret.data.unwrap());
+        assert_eq!(content.identities[0].recipient(), identity.recipient());
+    }
+}
