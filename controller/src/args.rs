@@ -292,3 +292,162 @@ fn tidy(items: Vec<String>) -> Vec<String> {
     let items: BTreeSet<String> = items.into_iter().map(|item| item.trim().to_owned()).collect();
     items.into_iter().filter(|item| !item.is_empty()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use ageseal::recipient::Identity;
+    use clap::error::ErrorKind;
+    use rand_core::OsRng;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Settings, clap::Error> {
+        parse_in(arguments, &[])
+    }
+
+    fn parse_in(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, clap::Error> {
+        let arguments = ["ageseal-controller"].iter().chain(arguments).map(OsString::from);
+        let value = |name: &str| environment.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        Settings::parse(arguments, &value)
+    }
+
+    #[test]
+    fn no_flag_at_all_gives_the_defaults() {
+        assert_eq!(parse(&[]).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn every_flag_reaches_its_setting() {
+        let first = Identity::generate_hybrid(&mut OsRng).recipient().unwrap().canonical().to_owned();
+        let second = Identity::generate_hybrid(&mut OsRng).recipient().unwrap().canonical().to_owned();
+        let settings = parse(&[
+            "--namespace=own",
+            "--namespaces=b,a,,b",
+            "--namespaces=c",
+            "--no-drift-watch",
+            "--recheck-every=1m30s",
+            "--workers=7",
+            "--allow-type=bootstrap.kubernetes.io/token",
+            "--allow-type=kubernetes.io/service-account-token",
+            "--allow-cross-namespace",
+            "--allow-metadata=replicator.v1.mittwald.de/",
+            &format!("--backup-recipient={first}"),
+            &format!("--backup-recipient={second}"),
+            "--renew-every=0",
+            "--lease-duration=30s",
+            "--renew-deadline=20s",
+            "--retry-period=500ms",
+            "--listen=[::1]:9",
+            "--log-level=warn,lease=debug",
+            "--pod-name=replica-1",
+        ]);
+        let mut backups: Vec<Recipient> = vec![first.parse().unwrap(), second.parse().unwrap()];
+        backups.sort_by_key(|recipient| recipient.canonical().to_owned());
+        let expected = Settings {
+            namespace: "own".into(),
+            namespaces: vec!["a".into(), "b".into(), "c".into()],
+            drift_watch: false,
+            recheck_every: Duration::from_secs(90),
+            workers: 7,
+            allow_types: vec!["bootstrap.kubernetes.io/token".into(), "kubernetes.io/service-account-token".into()],
+            allow_cross_namespace: true,
+            allow_metadata: vec!["replicator.v1.mittwald.de/".into()],
+            backup_recipients: backups,
+            renew_every: None,
+            lease: LeaseSettings {
+                duration: Duration::from_secs(30),
+                renew_deadline: Duration::from_secs(20),
+                retry_period: Duration::from_millis(500),
+            },
+            listen: "[::1]:9".parse().unwrap(),
+            log_level: "warn,lease=debug".into(),
+            pod_name: "replica-1".into(),
+        };
+        assert_eq!(settings.unwrap(), expected);
+    }
+
+    #[test]
+    fn the_pod_says_who_and_where_it_is_unless_a_flag_does() {
+        let pod = [("POD_NAMESPACE", "of-pod"), ("POD_NAME", "pod-1"), ("HOSTNAME", "host-1")];
+        let settings = parse_in(&[], &pod).unwrap();
+        assert_eq!((settings.namespace.as_str(), settings.pod_name.as_str()), ("of-pod", "pod-1"));
+        let settings = parse_in(&["--namespace=own", "--pod-name=mine"], &pod).unwrap();
+        assert_eq!((settings.namespace.as_str(), settings.pod_name.as_str()), ("own", "mine"));
+        assert_eq!(parse_in(&[], &pod[2..]).unwrap().pod_name, "host-1");
+        assert_eq!(parse_in(&[], &[("POD_NAME", "")]).unwrap().pod_name, "ageseal-controller");
+    }
+
+    #[test]
+    fn what_does_not_work_together_is_refused_with_the_flag_and_the_reason() {
+        let classic = Identity::generate_x25519().recipient().unwrap().canonical().to_owned();
+        let classic = format!("--backup-recipient={classic}");
+        let table: &[(&[&str], &str)] = &[
+            (&["--namespace=Own"], "--namespace names `Own`, which no namespace is called"),
+            (&["--namespaces=a,-b"], "--namespaces names `-b`, which no namespace is called"),
+            (&["--namespaces=a,ageseal-system"], "the controller's own namespace, where it serves no document"),
+            (&["--workers=0"], "--workers is 0: write a number from 1 to 1024"),
+            (&["--workers=1025"], "--workers is 1025: write a number from 1 to 1024"),
+            (&["--recheck-every=10ms"], "--recheck-every is 10ms: write at least 1s"),
+            (&["--renew-every=10ms"], "--renew-every is 10ms: write at least 1s"),
+            (&["--lease-duration=1500ms"], "--lease-duration is 1.5s: a Lease object holds whole seconds"),
+            (&["--lease-duration=0"], "--lease-duration is 0ns: a Lease object holds whole seconds"),
+            (&["--renew-deadline=15s"], "--renew-deadline (15s) is not shorter than --lease-duration (15s)"),
+            (&["--lease-duration=5s"], "--renew-deadline (10s) is not shorter than --lease-duration (5s)"),
+            (&["--retry-period=6s"], "--retry-period (6s) is more than half of --renew-deadline (10s)"),
+            (&["--retry-period=1ms"], "--retry-period is 1ms: write at least 50ms"),
+            (&["--allow-type=a b"], "--allow-type names `a b`, which no type of Secret is called"),
+            (&["--allow-metadata=ageseal.dev/x"], "--allow-metadata is `ageseal.dev/x`"),
+            (&["--allow-metadata=age"], "--allow-metadata is `age`"),
+            (&[&classic], "--backup-recipient, number 1: it is classic"),
+            (&["--recheck-every=5"], "`5` has no unit: write 90d, 12h, 5m, 15s or 500ms"),
+            (&["--renew-every=90days"], "`days` is not a unit: write d, h, m, s or ms"),
+            (&["--log-level=inof"], "`inof` is not a level"),
+            (&["--listen=8080"], "'8080' for '--listen <ADDRESS>'"),
+            (&["--workers=many"], "'many' for '--workers <NUMBER>'"),
+            (&["--no-such-flag"], "unexpected argument '--no-such-flag' found"),
+            (&["document.yaml"], "unexpected argument 'document.yaml' found"),
+        ];
+        for (arguments, expected) in table {
+            let error = parse(arguments).unwrap_err();
+            let text = error.to_string();
+            assert!(text.starts_with("error: ") && text.contains(expected), "{arguments:?}: {text}");
+            assert_eq!(error.exit_code(), 2, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_private_key_in_the_place_of_a_recipient_is_not_repeated() {
+        let private = Identity::generate_x25519().to_secret_string().unwrap();
+        let text = parse(&[&format!("--backup-recipient={}", private.as_str())]).unwrap_err().to_string();
+        assert!(text.contains("--backup-recipient, number 1") && text.contains("this is a private key"), "{text}");
+        assert!(!text.to_ascii_uppercase().contains("AGE-SECRET-KEY"), "{text}");
+    }
+
+    #[test]
+    fn every_flag_has_a_variable_of_its_name_and_a_text_that_explains_it() {
+        let command = flags::Flags::command();
+        for argument in
+            command.get_arguments().filter(|argument| !["help", "version"].contains(&argument.get_id().as_str()))
+        {
+            let flag = argument.get_long().unwrap();
+            let variable = format!("AGESEAL_{}", flag.to_ascii_uppercase().replace('-', "_"));
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(variable.as_str()), "--{flag}");
+            assert!(argument.get_help().is_some_and(|help| help.to_string().len() > 30), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_no_errors() {
+        assert_eq!(parse(&["--help"]).unwrap_err().kind(), ErrorKind::DisplayHelp);
+        assert_eq!(parse(&["--help"]).unwrap_err().exit_code(), 0);
+        assert_eq!(parse(&["--version"]).unwrap_err().exit_code(), 0);
+    }
+
+    #[test]
+    fn its_own_namespace_is_never_served() {
+        let all = Settings::default();
+        assert!(all.serves("default") && !all.serves("ageseal-system"));
+        let some = Settings { namespaces: vec!["a".into()], ..Settings::default() };
+        assert!(some.serves("a") && !some.serves("b") && !some.serves("ageseal-system"));
+    }
+}

@@ -93,6 +93,25 @@ impl Leadership {
     }
 }
 
+/// When the election last took a step. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(nanos(since_boot()))))
+    }
+
+    fn beat(&self) {
+        self.0.store(nanos(since_boot()), Ordering::Relaxed);
+    }
+
+    /// How long ago the last step ended, or the election was prepared.
+    pub fn silent(&self) -> Duration {
+        since_boot().saturating_sub(Duration::from_nanos(self.0.load(Ordering::Relaxed)))
+    }
+}
+
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

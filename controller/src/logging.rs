@@ -40,13 +40,20 @@ pub enum LevelsError {
     Module(String),
 }
 
+impl Default for Levels {
+    /// `info` for all of the program.
+    fn default() -> Self {
+        Self { general: LevelFilter::INFO, modules: Vec::new() }
+    }
+}
+
 impl FromStr for Levels {
     type Err = LevelsError;
 
     /// Parses `LEVEL`, `MODULE=LEVEL`, and several of them with commas between; the general level is `info` if none is
     /// given.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut levels = Self { general: LevelFilter::INFO, modules: Vec::new() };
+        let mut levels = Self::default();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             match part.split_once('=') {
                 None => levels.general = level(part)?,

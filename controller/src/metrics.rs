@@ -243,3 +243,123 @@ impl Metrics {
 fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fmt::Write as _;
+
+    use ageseal::api::ReadyReason;
+
+    use super::*;
+
+    fn id(text: &str) -> RecipientId {
+        RecipientId::of(text)
+    }
+
+    /// Everything once, so that every label shows.
+    fn filled() -> Metrics {
+        let metrics = Metrics::new();
+        metrics.reconciled("applied", 0.004);
+        metrics.error("conflict");
+        metrics.documents([(("True", "Opened"), 3)]);
+        metrics.opened_by([(id("a"), 3)]);
+        metrics.identities_created([(id("a"), 1_700_000_000.0)]);
+        metrics.identity_health("ok");
+        metrics.queue_depth(2);
+        metrics.decrypted();
+        metrics.wrote("secret");
+        metrics.watch_restarted("documents");
+        metrics.event("posted");
+        metrics.leader(true);
+        metrics
+    }
+
+    #[test]
+    fn the_names_and_values_are_those_that_prometheus_expects() {
+        let text = filled().encode();
+        for line in [
+            "ageseal_reconcile_total{outcome=\"applied\"} 1",
+            "ageseal_reconcile_errors_total{category=\"conflict\"} 1",
+            "ageseal_reconcile_duration_seconds_count 1",
+            "ageseal_reconcile_duration_seconds_bucket{le=\"0.005\"} 1",
+            "ageseal_documents{ready=\"True\",reason=\"Opened\"} 3",
+            &format!("ageseal_documents_opened_by{{identity=\"{}\"}} 3", id("a")),
+            &format!("ageseal_identity_created_timestamp_seconds{{identity=\"{}\"}} 1700000000.0", id("a")),
+            "ageseal_identity_state{state=\"ok\"} 1",
+            "ageseal_identity_state{state=\"lost\"} 0",
+            "ageseal_queue_depth 2",
+            "ageseal_decryptions_total 1",
+            "ageseal_writes_total{kind=\"secret\"} 1",
+            "ageseal_watch_restarts_total{watch=\"documents\"} 1",
+            "ageseal_events_total{outcome=\"posted\"} 1",
+            "ageseal_leader 1",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|is| is == line), "no {line} in\n{text}");
+        }
+        assert!(text.contains("ageseal_build_info{version="), "{text}");
+    }
+
+    #[test]
+    fn counts_that_are_gone_become_zero_and_identities_that_are_gone_disappear() {
+        let metrics = filled();
+        metrics.documents([(("False", "NotOwned"), 1)]);
+        metrics.opened_by([(id("b"), 5)]);
+        metrics.identities_created([]);
+        let text = metrics.encode();
+        assert!(text.contains("ageseal_documents{ready=\"True\",reason=\"Opened\"} 0\n"), "{text}");
+        assert!(text.contains("ageseal_documents{ready=\"False\",reason=\"NotOwned\"} 1\n"), "{text}");
+        assert!(!text.contains(&id("a").to_string()), "{text}");
+        assert!(text.contains(&format!("ageseal_documents_opened_by{{identity=\"{}\"}} 5\n", id("b"))), "{text}");
+    }
+
+    /// What `docs/metrics.md` has to say: a row for each metric, from what is registered.
+    fn table() -> String {
+        #[derive(Default)]
+        struct Row {
+            kind: String,
+            help: String,
+            labels: Vec<String>,
+        }
+        let text = filled().encode();
+        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        for line in text.lines() {
+            if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+                rows.entry(name.to_owned()).or_default().help = help.to_owned();
+            } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+                rows.entry(name.to_owned()).or_default().kind = kind.to_owned();
+            } else if let Some((name, labels)) = line.split_once('{') {
+                let family = rows.keys().rev().find(|family| name.starts_with(family.as_str())).cloned().unwrap();
+                let labels = labels.split('}').next().unwrap().split(',').filter_map(|label| label.split('=').next());
+                let labels = labels.filter(|label| *label != "le").map(|label| format!("`{label}`"));
+                rows.get_mut(&family).unwrap().labels = labels.collect();
+            }
+        }
+        let mut table = String::from("| metric | type | labels | meaning |\n|---|---|---|---|\n");
+        for (name, row) in rows {
+            let suffix = match row.kind.as_str() {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
+            let labels = row.labels.join(", ");
+            writeln!(table, "| `{name}{suffix}` | {} | {labels} | {} |", row.kind, row.help).unwrap();
+        }
+        table
+    }
+
+    #[test]
+    fn the_documentation_has_every_metric() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let table = table();
+        assert!(text.contains(&table), "docs/metrics.md is to have this table:\n{table}");
+        for reason in ReadyReason::ALL {
+            assert!(text.contains(&format!("`{reason}`")), "docs/metrics.md does not name the reason {reason}");
+        }
+        for state in IDENTITY_STATES {
+            assert!(text.contains(&format!("`{state}`")), "docs/metrics.md does not name the state {state}");
+        }
+    }
+}

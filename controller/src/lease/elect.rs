@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use ageseal::api::LEASE;
 
-use super::{Claim, Decision, Leadership, Observed, decide, since_boot};
+use super::{Claim, Decision, Leadership, Observed, Pulse, decide, since_boot};
 use crate::args::{LeaseSettings, Settings};
 use crate::metrics::Metrics;
 
@@ -36,6 +36,7 @@ pub struct Election {
     leadership: Leadership,
     metrics: Arc<Metrics>,
     observed: Option<Observed>,
+    pulse: Pulse,
 }
 
 /// Why a request about the Lease did not do what it should. The API server's text is not in it.
@@ -81,8 +82,14 @@ impl Election {
             leadership: leadership.clone(),
             metrics,
             observed: None,
+            pulse: Pulse::new(),
         };
         (election, leadership)
+    }
+
+    /// What tells that the election goes on.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     /// Takes part until `stop`, then gives the Lease back if it holds it. It does not end otherwise.
@@ -95,6 +102,7 @@ impl Election {
                 () = stop.cancelled() => break,
                 pause = self.step() => pause,
             };
+            self.pulse.beat();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,

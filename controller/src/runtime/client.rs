@@ -1,0 +1,99 @@
+//! The client: how the controller reaches its API server.
+//!
+//! kube's own stack is not used, for four reasons. It answers 429 and 503 by trying again inside the client, up to a
+//! quarter of an hour, while a document holds its worker; here every caller decides for itself. It leaves Nagle's algorithm
+//! on. It notices a peer that vanished only when a watch was idle for five minutes; here TCP keep-alive does, in half a
+//! minute, and watches live as long as they are wanted. And it waits for ever for an answer to begin.
+
+use std::error::Error as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hyper_util::client::legacy::Client as Http;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ClientBuilder, ConfigExt};
+use kube::config::KubeconfigError;
+use kube::{Client, Config};
+use thiserror::Error;
+use tower::ServiceBuilder;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an answer may take to begin. A long list begins late; a watch begins at once.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long a connection is silent before the peer is asked whether it is there, and how often it is asked.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
+/// How long sent bytes may stay without acknowledgement.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// Connections that are kept for the next request; each holds some tens of kilobytes.
+const IDLE_CONNECTIONS: usize = 64;
+/// How long they are kept: less than the three minutes after which API servers close them.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Why there is no client.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The kubeconfig that was asked for is not readable.
+    #[error("the kubeconfig {0} cannot be read: set KUBECONFIG to one that can, or unset it in a pod")]
+    Kubeconfig(PathBuf, #[source] std::io::Error),
+    /// Neither way leads to an API server. kube's own words are left out, they may quote a kubeconfig.
+    #[error(
+        "no API server is known: KUBECONFIG names no usable kubeconfig, and this is not a pod with a service account; set KUBECONFIG, or mount a service account token"
+    )]
+    Nowhere,
+    /// A proxy is asked for.
+    #[error("the kubeconfig asks for a proxy, and this program speaks to the API server directly: remove proxy-url")]
+    Proxy,
+    /// The certificates, the token or the address do not do.
+    #[error(
+        "the certificates or credentials that belong to the API server {0} are not usable: compare with `kubectl version`"
+    )]
+    Credentials(String),
+}
+
+/// The client for the API server of KUBECONFIG, or of the pod.
+pub async fn connect() -> Result<Client, ClientError> {
+    let config = Config::infer().await.map_err(|error| {
+        match error.source().and_then(|source| source.downcast_ref::<KubeconfigError>()) {
+            Some(KubeconfigError::ReadConfig(io, path)) if std::env::var_os("KUBECONFIG").is_some() => {
+                ClientError::Kubeconfig(path.clone(), std::io::Error::from(io.kind()))
+            }
+            _ => ClientError::Nowhere,
+        }
+    })?;
+    client(&config)
+}
+
+fn client(config: &Config) -> Result<Client, ClientError> {
+    if config.proxy_url.is_some() {
+        return Err(ClientError::Proxy);
+    }
+    let unusable = |_: kube::Error| ClientError::Credentials(config.cluster_url.to_string());
+    let mut sockets = HttpConnector::new();
+    sockets.enforce_http(false);
+    sockets.set_nodelay(true);
+    sockets.set_connect_timeout(Some(CONNECT));
+    sockets.set_keepalive(Some(KEEPALIVE));
+    sockets.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    sockets.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+    #[cfg(target_os = "linux")]
+    sockets.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    let tls = config.rustls_https_connector_with_connector(sockets).map_err(unusable)?;
+    let http: Http<_, Body> = Http::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .build(tls);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer().map_err(unusable)?)
+        .layer(config.extra_headers_layer().map_err(unusable)?)
+        .timeout(ANSWER)
+        .service(http);
+    Ok(ClientBuilder::new(service, config.default_namespace.clone()).build())
+}
