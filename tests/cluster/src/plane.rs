@@ -1,5 +1,7 @@
 //! etcd, kube-apiserver and kube-controller-manager, started and hurt on purpose.
 
+mod launch;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -7,7 +9,6 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -21,24 +22,11 @@ use crate::guard::Guard;
 use crate::ports;
 use crate::process::{self, Process};
 use crate::programs;
+use launch::Trouble;
 
-/// Long enough for a machine that does much else.
-const START: Duration = Duration::from_secs(120);
 const ETCD: &str = "etcd";
 const API_SERVER: &str = "kube-apiserver";
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";
-
-/// What a cluster without nodes needs: garbage collection of owned objects, namespaces that end, ServiceAccounts and
-/// their tokens, aggregated ClusterRoles, quotas.
-const CONTROLLERS: &[&str] = &[
-    "namespace-controller",
-    "garbage-collector-controller",
-    "serviceaccount-controller",
-    "serviceaccount-token-controller",
-    "root-ca-certificate-publisher-controller",
-    "clusterrole-aggregation-controller",
-    "resourcequota-controller",
-];
 
 /// How a control plane is set up.
 #[derive(Clone, Debug)]
@@ -99,6 +87,13 @@ struct Ports {
     controller_manager: u16,
 }
 
+impl Ports {
+    fn free() -> Self {
+        let [etcd, peer, api_server, controller_manager] = ports::free();
+        Self { etcd, peer, api_server, controller_manager }
+    }
+}
+
 impl ControlPlane {
     /// The control plane of this process: one a test binary, started at the first call, gone with the process.
     ///
@@ -118,19 +113,18 @@ impl ControlPlane {
         let mut reasons = Vec::new();
         // Somebody may take a port between the moment it was found free and its use.
         for _ in 0..4 {
-            let plane = Self::new(options.clone());
+            let plane = Self::new(options.clone(), Ports::free());
             match plane.wait_for(plane.launch()) {
                 Ok(()) => return plane,
-                Err(reason) if reason.contains("address already in use") => reasons.push(reason),
-                Err(reason) => panic!("{reason}"),
+                Err(Trouble { port_taken: true, text }) => reasons.push(text),
+                Err(Trouble { text, .. }) => panic!("{text}"),
             }
         }
         panic!("{}", reasons.join("\n"));
     }
 
-    fn new(options: Options) -> Self {
+    fn new(options: Options, ports: Ports) -> Self {
         let guard = Guard::new();
-        let [etcd, peer, api_server, controller_manager] = ports::free();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let kubeconfig = guard.folder().join("admin.kubeconfig");
         let plane = Self {
@@ -138,7 +132,7 @@ impl ControlPlane {
             programs: Mutex::default(),
             runtime: Some(runtime.unwrap_or_else(|e| panic!("no runtime: {e}"))),
             options,
-            ports: Ports { etcd, peer, api_server, controller_manager },
+            ports,
             kubeconfig,
             client: OnceLock::new(),
         };
@@ -178,136 +172,6 @@ impl ControlPlane {
     pub(crate) fn kubeconfig_text(&self, namespace: &str, user: &str, token: &str) -> String {
         let authority = self.file("certs/apiserver.crt");
         files::kubeconfig(self.ports.api_server, &authority, namespace, user, token)
-    }
-
-    async fn launch(&self) -> Result<(), String> {
-        self.start_etcd();
-        self.spawn_api_server();
-        let client = self.api_server_serves().await?;
-        let client = self.client.get_or_init(|| client).clone();
-        if self.options.crds {
-            self.install_crds_by(&client).await;
-        }
-        self.start_controller_manager();
-        self.controller_manager_serves(client).await
-    }
-
-    fn start_etcd(&self) {
-        let (client, peer) = (url(self.ports.etcd), url(self.ports.peer));
-        let mut flags = vec![
-            "--name=test".to_owned(),
-            format!("--data-dir={}", self.data_dir().display()),
-            format!("--listen-client-urls={client}"),
-            format!("--advertise-client-urls={client}"),
-            format!("--listen-peer-urls={peer}"),
-            format!("--initial-advertise-peer-urls={peer}"),
-            format!("--initial-cluster=test={peer}"),
-            "--quota-backend-bytes=8589934592".to_owned(),
-        ];
-        if !self.options.fsync {
-            flags.push("--unsafe-no-fsync".to_owned());
-        }
-        self.spawn(ETCD, ageseal_testkit::etcd(), &flags);
-    }
-
-    fn spawn_api_server(&self) {
-        let mut flags = vec![
-            format!("--etcd-servers={}", url(self.ports.etcd)),
-            "--bind-address=127.0.0.1".to_owned(),
-            "--advertise-address=127.0.0.1".to_owned(),
-            format!("--secure-port={}", self.ports.api_server),
-            format!("--cert-dir={}", self.file("certs").display()),
-            format!("--token-auth-file={}", self.file("tokens.csv").display()),
-            "--authorization-mode=RBAC".to_owned(),
-            format!("--service-account-key-file={}", self.file("serviceaccounts.pub").display()),
-            format!("--service-account-signing-key-file={}", self.file("serviceaccounts.key").display()),
-            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
-            // There are no nodes that could reach the address.
-            "--endpoint-reconciler-type=none".to_owned(),
-            "--enable-priority-and-fairness=true".to_owned(),
-        ];
-        if self.options.encryption {
-            flags.push(format!("--encryption-provider-config={}", self.file("encryption.yaml").display()));
-        }
-        if self.options.audit {
-            flags.push(format!("--audit-policy-file={}", self.file("audit-policy.yaml").display()));
-            flags.push(format!("--audit-log-path={}", self.audit_path().display()));
-        }
-        if let Some((reading, changing)) = self.options.max_inflight {
-            flags.push(format!("--max-requests-inflight={reading}"));
-            flags.push(format!("--max-mutating-requests-inflight={changing}"));
-        }
-        flags.extend(self.options.apiserver_flags.iter().cloned());
-        self.spawn(API_SERVER, ageseal_testkit::kube_apiserver(), &flags);
-    }
-
-    fn start_controller_manager(&self) {
-        let controllers: Vec<&str> =
-            CONTROLLERS.iter().copied().chain(self.options.controllers.iter().map(String::as_str)).collect();
-        let mut flags = vec![
-            format!("--kubeconfig={}", self.file("manager.kubeconfig").display()),
-            "--bind-address=127.0.0.1".to_owned(),
-            format!("--secure-port={}", self.ports.controller_manager),
-            format!("--cert-dir={}", self.file("manager").display()),
-            format!("--controllers={}", controllers.join(",")),
-            format!("--service-account-private-key-file={}", self.file("serviceaccounts.key").display()),
-            format!("--root-ca-file={}", self.file("certs/apiserver.crt").display()),
-            "--leader-elect=false".to_owned(),
-            "--kube-api-qps=200".to_owned(),
-            "--kube-api-burst=400".to_owned(),
-        ];
-        flags.extend(self.options.controller_manager_flags.iter().cloned());
-        self.spawn(CONTROLLER_MANAGER, ageseal_testkit::kube_controller_manager(), &flags);
-    }
-
-    fn spawn(&self, name: &'static str, program: &Path, flags: &[String]) {
-        let process = Process::start(&self.guard, program, flags, &[], self.log_path(name));
-        self.programs().insert(name, process);
-    }
-
-    /// Waits until the API server says that it is ready, and gives a client.
-    async fn api_server_serves(&self) -> Result<Client, String> {
-        let start = Instant::now();
-        let mut last = String::new();
-        while start.elapsed() < START {
-            self.check(ETCD)?;
-            self.check(API_SERVER)?;
-            // The certificate is made by the API server itself, at its first start.
-            match self.client_of(&self.kubeconfig).await {
-                Ok(client) => match ready(&client).await {
-                    Ok(()) => return Ok(client),
-                    Err(state) => last = state,
-                },
-                Err(state) => last = state,
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Err(format!("{API_SERVER} was not ready within {START:?}: {last}\n{}", process::tail(&self.log(API_SERVER))))
-    }
-
-    /// Waits until the controller manager does its work: the default namespace gets its ServiceAccount.
-    async fn controller_manager_serves(&self, client: Client) -> Result<(), String> {
-        let start = Instant::now();
-        let accounts = kube::Api::<k8s_openapi::api::core::v1::ServiceAccount>::namespaced(client, "default");
-        while start.elapsed() < START {
-            self.check(CONTROLLER_MANAGER)?;
-            if let Ok(Some(_)) = accounts.get_opt("default").await {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        let log = process::tail(&self.log(CONTROLLER_MANAGER));
-        Err(format!("{CONTROLLER_MANAGER} did nothing within {START:?}\n{log}"))
-    }
-
-    /// Whether a program still runs; if not, the end of its log.
-    fn check(&self, name: &'static str) -> Result<(), String> {
-        let status = self.programs().get_mut(name).and_then(Process::ended);
-        match status {
-            None => Ok(()),
-            Some(status) => Err(format!("{name} ended with {status}\n{}", process::tail(&self.log(name)))),
-        }
     }
 
     fn programs(&self) -> MutexGuard<'_, BTreeMap<&'static str, Process>> {
@@ -436,7 +300,7 @@ impl ControlPlane {
     /// If it does not serve.
     pub fn start_api_server(&self) {
         self.spawn_api_server();
-        self.wait_for(self.api_server_serves()).unwrap_or_else(|reason| panic!("{reason}"));
+        self.wait_for(self.api_server_serves()).unwrap_or_else(|trouble| panic!("{}", trouble.text));
     }
 
     /// Stops the API server in its tracks (SIGSTOP): its port accepts, and nothing answers.
@@ -475,15 +339,6 @@ impl Drop for ControlPlane {
     }
 }
 
-async fn ready(client: &Client) -> Result<(), String> {
-    let request = http::Request::get("/readyz").body(Vec::new()).map_err(|e| e.to_string())?;
-    let answer = tokio::time::timeout(Duration::from_secs(10), client.request_text(request)).await;
-    match answer.map_err(|_| "no answer within 10 s".to_owned())?.map_err(|e| e.to_string())?.as_str() {
-        "ok" => Ok(()),
-        other => Err(other.to_owned()),
-    }
-}
-
 fn holds(folder: &Path, wanted: &memmem::Finder<'_>) -> bool {
     let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
     entries.filter_map(Result::ok).any(|entry| {
@@ -495,8 +350,4 @@ fn holds(folder: &Path, wanted: &memmem::Finder<'_>) -> bool {
             fs::read(&path).is_ok_and(|file| wanted.find(&file).is_some())
         }
     })
-}
-
-fn url(port: u16) -> String {
-    format!("http://127.0.0.1:{port}")
 }
