@@ -16,7 +16,7 @@ use crate::logging::Levels;
 /// It finds its API server by KUBECONFIG, or by the service account of its pod. Every flag can be given by the environment
 /// variable that is named beside it; the flag wins. Lists are separated by commas, and repeatable flags add up.
 #[derive(Debug, Parser)]
-#[command(name = "ageseal-controller", version, max_term_width = 110)]
+#[command(name = "ageseal-controller", version, term_width = 100)]
 pub(super) struct Flags {
     /// The controller's own namespace: identities, Lease and the published recipients are there, and no document is
     /// served there [default: POD_NAMESPACE, else ageseal-system]
