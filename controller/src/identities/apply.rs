@@ -104,7 +104,8 @@ impl Pending {
 
 #[derive(Deserialize)]
 struct Listed {
-    items: Vec<Meta>,
+    /// An empty list of metadata is `null`.
+    items: Option<Vec<Meta>>,
 }
 
 #[derive(Deserialize)]
@@ -281,7 +282,7 @@ impl Hands {
     async fn is_as_seen(&self, view: &View) -> Result<bool, ApplyError> {
         let path = format!("{}?labelSelector={}", self.path("secrets"), LABEL_IDENTITY.replace('/', "%2F"));
         let listed: Listed = self.requests.call(Method::GET, &path, None, METADATA_LIST, Bytes::new()).await?;
-        let metas = listed.items.into_iter().map(|item| item.metadata);
+        let metas = listed.items.unwrap_or_default().into_iter().map(|item| item.metadata);
         let there: BTreeMap<_, _> =
             metas.map(|meta| (meta.name.unwrap_or_default(), meta.uid.unwrap_or_default())).collect();
         Ok(there == view.secrets)
