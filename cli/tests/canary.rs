@@ -211,6 +211,11 @@ fn cases() -> Vec<Case> {
         case("recipients", "ageseal recipients add prod \"$(tail -1 $ID)\""),
         case("recipients", "ageseal recipients add \"$(tail -1 $ID)\" $R"),
         case("recipients", "ageseal recipients remove prod \"$(tail -1 $ID)\""),
+        case("install", "ageseal install"),
+        case("install", "ageseal install --image \"$C\" --namespaces \"$C,$C\" --namespace \"$C\""),
+        case("install", "ageseal install --image=\"-$C\" --namespaces \"$C,$C\" --namespace \"$C\""),
+        case("install", "ageseal install --backup-recipient \"$C\" --backup-recipient \"$(tail -1 $ID)\""),
+        case("install", "ageseal install \"$C\"; ageseal install --backup-recipient value.txt"),
         case("completions", "ageseal completions bash"),
         case("man", "ageseal man"),
     ];

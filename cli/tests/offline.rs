@@ -34,6 +34,7 @@ fn the_verbs_of_whoever_has_no_key() {
         "ageseal show --json prod/db.sealed.yaml",
         "ageseal check",
         "ageseal recipients list",
+        "ageseal install --namespaces shop-prod",
         "ageseal",
     ] {
         let run = t.shell(&without_network(line));

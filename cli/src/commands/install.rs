@@ -84,17 +84,18 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     Ok(Exit::Ok)
 }
 
+/// Refuses what no namespace is called, without repeating it, and lists that say something twice.
 fn check_namespaces(args: &Args) -> Vec<CliError> {
     let mut errors = vec![];
-    let fault = |option: &str, name: &str| {
-        namespace_fault(name)
-            .map(|fault| CliError::usage(format!("{option} {name:?}: this is not a namespace: {fault}")))
+    let fault = |place: String, name: &str| {
+        namespace_fault(name).map(|fault| CliError::usage(format!("{place}: this is not a namespace: {fault}")))
     };
-    errors.extend(fault("--namespace", &args.namespace));
+    errors.extend(fault("--namespace".to_owned(), &args.namespace));
     let mut seen = BTreeSet::new();
-    for name in &args.namespaces {
-        errors.extend(fault("--namespaces", name));
-        if !seen.insert(name) {
+    for (index, name) in args.namespaces.iter().enumerate() {
+        if let Some(error) = fault(format!("--namespaces, number {}", index + 1), name) {
+            errors.push(error);
+        } else if !seen.insert(name) {
             errors.push(CliError::usage(format!("--namespaces: {name} is named twice")));
         }
     }

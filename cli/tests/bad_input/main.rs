@@ -7,6 +7,7 @@ mod repo;
 mod support;
 
 mod files;
+mod install;
 mod policy;
 mod sealed;
 mod sources;

@@ -21,7 +21,7 @@ mod vectors;
 
 pub use command::{Command, Outcome, run};
 pub use programs::{
-    ASSETS_VARIABLE, TOOLS_VARIABLE, age, age_keygen, etcd, independent, kube_apiserver, kube_controller_manager,
+    ASSETS_VARIABLE, TOOLS_VARIABLE, age, age_keygen, etcd, glua, independent, kube_apiserver, kube_controller_manager,
     kubectl, kubeseal, kustomize, rsa_oaep, sealed_secrets_controller, sops, target_directory, workspace_root,
 };
 pub use scratch::Scratch;

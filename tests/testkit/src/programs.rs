@@ -65,6 +65,8 @@ programs! {
     kubectl = "kubectl", "tools", "k8s.io/kubernetes/cmd/kubectl", asset;
     /// The independent implementation of the sealed format, in `tests/independent`.
     independent = "independent", "independent", ".";
+    /// Lua as Argo CD runs it.
+    glua = "glua", "lua", "github.com/yuin/gopher-lua/cmd/glua";
     /// The client of sealed-secrets, for figures.
     kubeseal = "kubeseal", "peers", "github.com/bitnami/sealed-secrets/cmd/kubeseal";
     /// The controller of sealed-secrets, for figures.

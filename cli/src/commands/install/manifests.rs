@@ -11,8 +11,9 @@ macro_rules! deploy {
 }
 
 /// What every installation has.
-const BASE: [&str; 8] = [
+const BASE: [&str; 10] = [
     deploy!("base/namespace.yaml"),
+    deploy!("crd/ageseal.dev_sealedsecrets.yaml"),
     deploy!("base/priorityclass.yaml"),
     deploy!("base/serviceaccount.yaml"),
     deploy!("base/role.yaml"),
@@ -20,6 +21,7 @@ const BASE: [&str; 8] = [
     deploy!("base/service.yaml"),
     deploy!("base/poddisruptionbudget.yaml"),
     deploy!("base/networkpolicy.yaml"),
+    deploy!("admission/policy.yaml"),
 ];
 const DEPLOYMENT: &str = deploy!("base/deployment.yaml");
 /// The rights in all namespaces, and what the drift watch needs there.
