@@ -5,6 +5,7 @@
 
 mod cli;
 mod clock;
+mod cluster;
 mod commands;
 mod error;
 mod files;
@@ -12,6 +13,7 @@ mod git;
 mod hardening;
 mod keys;
 mod opening;
+mod pins;
 mod progress;
 mod prompt;
 mod readers;

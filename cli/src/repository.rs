@@ -94,6 +94,16 @@ impl Repository {
         self.top.path()
     }
 
+    /// Refuses a folder of the policy that may not be trusted: a link, or another user's outside git.
+    pub fn check_folder(&self, folder: &Path) -> Result<(), RepositoryError> {
+        self.top.check_folder(folder)
+    }
+
+    /// The same for a file.
+    pub fn check_file(&self, path: &Path) -> Result<(), RepositoryError> {
+        self.top.check_file(path)
+    }
+
     /// The policy.
     pub fn policy(&self) -> &Policy {
         &self.policy

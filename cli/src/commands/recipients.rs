@@ -4,6 +4,7 @@ mod add;
 pub mod given;
 mod list;
 mod remove;
+mod sync;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::files::{self, Before, Want};
 use crate::repository::{Repository, from_here};
 use crate::ui::Ui;
 
-/// List, add and remove the recipients that the policy names
+/// List, add, remove and sync the recipients that the policy names
 ///
 /// A name stands for the recipients in .ageseal/recipients/NAME.pub; the rules of the policy use names. Sealed files
 /// are not touched.
@@ -27,7 +28,8 @@ use crate::ui::Ui;
 Examples:
   ageseal recipients list
   ageseal recipients add prod age1pq1…
-  ageseal recipients remove prod r7d79…0186 --supersede 2027-01-31")]
+  ageseal recipients remove prod r7d79…0186 --supersede 2027-01-31
+  ageseal recipients sync prod --context prod-eu")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +40,7 @@ enum Command {
     List(list::Args),
     Add(add::Args),
     Remove(remove::Args),
+    Sync(sync::Args),
 }
 
 /// Runs the command.
@@ -46,6 +49,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         Command::List(args) => list::run(ui, args),
         Command::Add(args) => add::run(ui, args),
         Command::Remove(args) => remove::run(ui, args),
+        Command::Sync(args) => sync::run(ui, args),
     }
 }
 

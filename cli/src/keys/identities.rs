@@ -56,6 +56,12 @@ enum Held {
 }
 
 impl Options {
+    /// These files, as if each were named with `-i`.
+    #[cfg(test)]
+    pub(crate) fn of(identities: Vec<PathBuf>) -> Self {
+        Self { identities }
+    }
+
     /// Whether `-i` was given.
     pub fn given(&self) -> bool {
         !self.identities.is_empty()

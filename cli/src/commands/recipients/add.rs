@@ -70,7 +70,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let mut batch = Batch::new();
     let mut made = None;
     if !added.is_empty() {
-        made = make_folder(&repository)?;
+        made = make_folder(&repository, RECIPIENTS_FOLDER)?;
         batch.add(&file.path, file.before(), text);
     }
     if let Some(text) = &policy_text {
@@ -92,9 +92,9 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Makes the folder of the recipients files; gives it back if it was not there.
-fn make_folder(repository: &Repository) -> Result<Option<PathBuf>, CliError> {
-    let folder = repository.top().join(RECIPIENTS_FOLDER);
+/// Makes a folder of the policy; gives it back if it was not there.
+pub(super) fn make_folder(repository: &Repository, folder: &str) -> Result<Option<PathBuf>, CliError> {
+    let folder = repository.top().join(folder);
     match fs::create_dir(&folder) {
         Ok(()) => Ok(Some(folder)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
@@ -234,7 +234,7 @@ fn with_name(args: &Args, pattern: &str, policy: &Text) -> Result<Option<Vec<u8>
 }
 
 /// Refuses recipients that cannot stand together in a rule, where they could before.
-fn check_rules(repository: &Repository, policy: &Policy, file: &RecipientsFile) -> Result<(), Errors> {
+pub(super) fn check_rules(repository: &Repository, policy: &Policy, file: &RecipientsFile) -> Result<(), Errors> {
     let before = repository.recipients();
     let others = before.files().filter(|other| other.name() != file.name()).cloned();
     let after = Recipients::new(others.chain([file.clone()]));
