@@ -103,7 +103,7 @@ async fn allowed(client: &Client, system: &str, namespace: &str, group: &str, re
         resource_attributes: Some(attributes),
         ..SubjectAccessReviewSpec::default()
     };
-    let review = SubjectAccessReview { spec: spec.into(), ..SubjectAccessReview::default() };
+    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
     let reviews = Api::<SubjectAccessReview>::all(client.clone());
     eventually(Duration::from_secs(60), "the controller's Roles are in force", || async {
         let answer = reviews.create(&PostParams::default(), &review).await.map_err(|e| e.to_string())?;
