@@ -26,25 +26,10 @@ use super::status::SealedSecretStatus;
     doc = "A Secret in encrypted form, as it lives in git: the controller makes the Secret of the same namespace and name from it.",
     annotation("argocd.argoproj.io/sync-options", "Prune=false"),
     annotation("helm.sh/resource-policy", "keep"),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the Secret is there and holds what the document says."
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why it is ready or not, in one word."
-    ),
-    printcolumn(
-        name = "Keys",
-        type_ = "integer",
-        json_path = ".status.keys",
-        description = "How many data keys the document has."
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn = r#"{"name": "Ready", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status", "description": "Whether the Secret is there and holds what the document says."}"#,
+    printcolumn = r#"{"name": "Reason", "type": "string", "jsonPath": ".status.conditions[?(@.type==\"Ready\")].reason", "description": "Why it is ready or not, in one word."}"#,
+    printcolumn = r#"{"name": "Keys", "type": "integer", "jsonPath": ".status.keys", "description": "How many data keys the document has."}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct SealedSecretSpec {
