@@ -6,7 +6,7 @@
 //! - [`Namespace`]: the place of one test. [`AuditEvent`]: what somebody asked of the API server.
 //! - [`Controller`]: the real `ageseal-controller`, a process with its own ServiceAccount and the Roles that are shipped.
 //! - [`sealed`]: documents, sealed by the core. [`eventually`]: waits for what becomes true.
-//! - [`programs`]: the programs of this workspace, built once.
+//! - [`programs`]: the programs of this workspace, built once. [`figures`]: what the controller takes, measured.
 //!
 //! There is no kubelet: Pods stay Pending. Whatever is started here ends with the process that started it, however that
 //! process ends, and its folder is removed.
@@ -19,6 +19,7 @@
 mod audit;
 mod controller;
 mod eventually;
+pub mod figures;
 mod files;
 mod guard;
 mod objects;

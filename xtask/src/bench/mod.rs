@@ -2,9 +2,11 @@
 //!
 //! `cargo xtask bench` builds everything for release, measures, and writes `docs/performance.md`. With `--quick` it
 //! measures a build for tests on a few files and without the peers that take minutes to build: a test that the
-//! measuring works, not a figure. With `--only ROW` it measures one row and writes nothing.
+//! measuring works, not a figure. With `--only ROW` it measures one row and writes nothing. `cargo xtask bench controller`
+//! does the same for the controller, in a program of its own, and writes `docs/performance-controller.md`.
 
 mod contest;
+mod controller;
 mod fixture;
 mod inside;
 mod process;
@@ -51,6 +53,9 @@ const QUICK: Sizes = Sizes { turns: 2, tree_turns: 1, secrets: 20, sample: 2, fi
 /// Builds what is measured and runs the measuring in it.
 pub fn bench(arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let arguments: Vec<OsString> = arguments.collect();
+    if let Some((_, rest)) = arguments.split_first().filter(|(first, _)| *first == controller::NAME) {
+        return controller::controller(rest);
+    }
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let profile = if quick { Profile::Dev } else { Profile::Release };
     let programs = build(&["ageseal-cli", "xtask"], profile, false)?;

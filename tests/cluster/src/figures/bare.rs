@@ -23,6 +23,9 @@ use tower::ServiceBuilder;
 /// The answer to a write is the metadata alone, as the controller asks for it.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
+/// How long an answer may take to begin.
+const ANSWER: Duration = Duration::from_secs(60);
+
 /// One request.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
@@ -89,6 +92,7 @@ impl Bare {
         let service = ServiceBuilder::new()
             .layer(config.base_uri_layer())
             .option_layer(config.auth_layer().unwrap_or_else(|e| panic!("{}: {e}", kubeconfig.display())))
+            .timeout(ANSWER)
             .service(http);
         Self(ClientBuilder::new(service, config.default_namespace).build())
     }

@@ -5,33 +5,38 @@
 
 use std::time::Duration;
 
+use ageseal::recipient::RecipientId;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::bare::{Bare, Call};
-use super::documents::{Document, values};
+use super::documents::{Document, VALUES, values};
+use super::trace::{Request, Trace};
+use crate::objects::Namespace;
 use crate::plane::ControlPlane;
-use crate::{eventually, programs};
+use crate::programs;
 
 /// The group of the copy.
 const GROUP: &str = "figures.example.com";
 /// The ServiceAccount.
 const ACCOUNT: &str = "bare-client";
 /// How many requests at a time are tried.
-const AT_ONCE: [usize; 3] = [16, 32, 64];
+pub(crate) const AT_ONCE: [usize; 3] = [16, 32, 64];
 /// How many threads of requests make the objects that nothing measures.
 const MAKING: usize = 32;
 
 /// The bare client in its namespace.
 pub(crate) struct Ceiling {
-    namespace: String,
+    namespace: Namespace,
     admin: Bare,
     client: Bare,
     owner: String,
     /// uid and resourceVersion of each document that has no status yet, by its name.
     documents: Vec<Made>,
-    /// How many Secrets there are: names are used once.
-    secrets: usize,
+    /// How many documents were made: names are used once.
+    made: usize,
     seconds: [[f64; AT_ONCE.len()]; 2],
     written: usize,
 }
@@ -56,21 +61,21 @@ impl Ceiling {
     ///
     /// # Panics
     /// If the API server refuses.
-    pub(crate) async fn new(plane: &ControlPlane, namespace: &str) -> Self {
+    pub(crate) async fn new(plane: &ControlPlane, namespace: Namespace) -> Self {
         plane.apply(&copied_crds());
-        let kubeconfig = plane.service_account(namespace, ACCOUNT).await;
-        plane.bind_cluster_admin(namespace, ACCOUNT).await;
+        let kubeconfig = plane.service_account(namespace.name(), ACCOUNT).await;
+        plane.bind_cluster_admin(namespace.name(), ACCOUNT).await;
         let (admin, client) = (Bare::new(plane.kubeconfig()).await, Bare::new(&kubeconfig).await);
         let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner"}});
-        let path = format!("/api/v1/namespaces/{namespace}/configmaps");
+        let path = format!("/api/v1/namespaces/{}/configmaps", namespace.name());
         let owner: Value = parse(&admin.send(&Call::create(&path, owner.to_string().into())).await);
         Self {
-            namespace: namespace.to_owned(),
+            namespace,
             admin,
             client,
             owner: text(&owner["metadata"]["uid"]),
             documents: Vec::new(),
-            secrets: 0,
+            made: 0,
             seconds: Default::default(),
             written: 0,
         }
@@ -79,9 +84,11 @@ impl Ceiling {
     /// Waits until the controller manager watches the copy, as it does the original: each write costs the API server what
     /// it costs there.
     pub(crate) async fn watched(&self, plane: &ControlPlane) {
-        let mut trace = super::trace::Trace::from_the_beginning(plane, "system:kube-controller-manager");
-        let watches = |request: &super::trace::Request| request.verb == "watch" && request.uri.contains(GROUP);
-        trace.until(Duration::from_secs(180), "the controller manager watches the copy", |all| all.iter().any(watches)).await;
+        let mut trace = Trace::from_the_beginning(plane, "system:kube-controller-manager");
+        let watches = |request: &Request| request.verb == "watch" && request.uri.contains(GROUP);
+        trace
+            .until(Duration::from_secs(180), "the controller manager watches the copy", |all| all.iter().any(watches))
+            .await;
     }
 
     /// How many documents one half of the measure takes, if so many objects are written at each concurrency.
@@ -91,19 +98,23 @@ impl Ceiling {
 
     /// Makes documents of the copied kind.
     pub(crate) async fn make(&mut self, documents: &[Document]) {
-        let path = format!("/apis/{GROUP}/v1alpha1/namespaces/{}/sealedsecrets", self.namespace);
+        let path = format!("/apis/{GROUP}/v1alpha1/namespaces/{}/sealedsecrets", self.namespace.name());
         let chains = documents.iter().enumerate().map(|(number, document)| {
             let mut object: Value = parse(&document.json);
             object["apiVersion"] = json!(format!("{GROUP}/v1alpha1"));
-            object["metadata"] = json!({"name": format!("bare-{:06}", self.secrets + number)});
+            object["metadata"] = json!({"name": format!("bare-{:06}", self.made + number)});
             vec![Call::create(&path, object.to_string().into())]
         });
         let (_, answers) = self.admin.send_all(chains.collect(), MAKING).await;
         self.documents.extend(answers.iter().map(|answer| {
             let meta = parse(answer)["metadata"].take();
-            Made { name: text(&meta["name"]), uid: text(&meta["uid"]), resource_version: text(&meta["resourceVersion"]) }
+            Made {
+                name: text(&meta["name"]),
+                uid: text(&meta["uid"]),
+                resource_version: text(&meta["resourceVersion"]),
+            }
         }));
-        self.secrets += documents.len();
+        self.made += documents.len();
     }
 
     /// Measures one half: `part` Secrets at each concurrency, and `part` Secrets with a status each. The documents for it
@@ -138,22 +149,21 @@ impl Ceiling {
 
     /// The apply of a Secret of the size and shape that the controller makes.
     fn secret(&self, name: &str, number: usize) -> Call {
-        use base64::Engine;
-        let data: Value = values(number, 0)
-            .into_iter()
-            .map(|(key, value)| (key, base64::prelude::BASE64_STANDARD.encode(value)))
-            .collect();
-        let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": self.owner, "controller": true});
+        let data: Value =
+            values(number, 0).into_iter().map(|(key, value)| (key, BASE64_STANDARD.encode(value))).collect();
+        let owner =
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": self.owner, "controller": true});
         let object = json!({
             "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": data,
             "metadata": {"name": name, "labels": {"figures.example.com/by": "bare"}, "ownerReferences": [owner]},
         });
-        Call::apply(&format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace), object.to_string().into())
+        Call::apply(&format!("/api/v1/namespaces/{}/secrets/{name}", self.namespace.name()), object.to_string().into())
     }
 
     /// The write of a status of the size and shape that the controller writes.
     fn status(&self, made: &Made) -> Call {
-        let path = format!("/apis/{GROUP}/v1alpha1/namespaces/{}/sealedsecrets/{}/status", self.namespace, made.name);
+        let path =
+            format!("/apis/{GROUP}/v1alpha1/namespaces/{}/sealedsecrets/{}/status", self.namespace.name(), made.name);
         Call::merge(&path, status(&made.uid, &made.resource_version))
     }
 }
@@ -165,8 +175,8 @@ fn status(uid: &str, resource_version: &str) -> Bytes {
         "message": "the Secret holds every value of this document", "lastTransitionTime": "2026-01-01T00:00:00Z",
     });
     let status = json!({
-        "observedGeneration": 1, "keys": super::documents::VALUES, "conditions": [condition],
-        "identities": ["00000000000000000000"], "faultyKeys": null, "lastHandledReconcile": null,
+        "observedGeneration": 1, "keys": VALUES, "conditions": [condition],
+        "identities": [RecipientId::of(ACCOUNT).to_string()], "faultyKeys": null, "lastHandledReconcile": null,
         "secret": {"uid": uid, "resourceVersion": resource_version, "generation": 1},
     });
     let patch = json!({"metadata": {"uid": uid, "resourceVersion": resource_version}, "status": status});

@@ -83,9 +83,12 @@ mod tests {
     #[test]
     fn documents_are_sealed_in_their_order_with_ten_values_each() {
         let cluster = Identity::generate_hybrid(&mut OsRng);
-        let readers = Readers::new(cluster.recipient().unwrap().clone());
+        let readers = Readers::new(cluster.recipient().unwrap().canonical().parse().unwrap());
         let documents = readers.seal("figures", 3..8, 0);
-        assert_eq!(documents.iter().map(|document| document.name.clone()).collect::<Vec<_>>(), [3, 4, 5, 6, 7].map(name));
+        assert_eq!(
+            documents.iter().map(|document| document.name.clone()).collect::<Vec<_>>(),
+            [3, 4, 5, 6, 7].map(name)
+        );
         for document in &documents {
             let json: serde_json::Value = serde_json::from_slice(&document.json).unwrap();
             assert_eq!(json["metadata"]["name"], *document.name);

@@ -46,10 +46,7 @@ impl Request {
 
     /// Whether it wrote the status of a sealed document of that namespace, of whichever kind.
     pub(crate) fn wrote_status(&self, namespace: &str) -> bool {
-        self.wrote()
-            && self.resource == "sealedsecrets"
-            && self.subresource == "status"
-            && self.namespace == namespace
+        self.wrote() && self.resource == "sealedsecrets" && self.subresource == "status" && self.namespace == namespace
     }
 }
 
@@ -112,6 +109,16 @@ impl Trace {
         Self { file, user: user.to_owned(), rest: Vec::new(), requests: Vec::new() }
     }
 
+    /// Begins with the first request of all.
+    ///
+    /// # Panics
+    /// If there is no audit log.
+    pub(crate) fn from_the_beginning(plane: &ControlPlane, user: &str) -> Self {
+        let mut trace = Self::of(plane, user);
+        trace.file.rewind().unwrap_or_else(|e| panic!("audit log: {e}"));
+        trace
+    }
+
     /// All that is in the log so far.
     ///
     /// # Panics
@@ -130,7 +137,12 @@ impl Trace {
     ///
     /// # Panics
     /// If that is not within this time.
-    pub(crate) async fn until(&mut self, within: Duration, what: &str, shown: impl Fn(&[Request]) -> bool) -> &[Request] {
+    pub(crate) async fn until(
+        &mut self,
+        within: Duration,
+        what: &str,
+        shown: impl Fn(&[Request]) -> bool,
+    ) -> &[Request] {
         let start = Instant::now();
         while !shown(self.requests()) {
             assert!(start.elapsed() < within, "{what}: not within {within:?} of {} requests", self.requests.len());
@@ -233,7 +245,9 @@ mod tests {
     fn a_line_is_read_for_its_user_alone() {
         let line = br#"{"stage":"ResponseComplete","verb":"patch","requestURI":"/api/v1/x","user":{"username":"a"},"objectRef":{"resource":"secrets","namespace":"figures","name":"b"},"responseStatus":{"code":201},"stageTimestamp":"1970-01-01T00:00:01.500000Z"}"#;
         let read_by_a = read(line, "a").unwrap();
-        assert!(read_by_a.wrote_secret("figures") && !read_by_a.wrote_secret("other") && !read_by_a.wrote_status("figures"));
+        assert!(
+            read_by_a.wrote_secret("figures") && !read_by_a.wrote_secret("other") && !read_by_a.wrote_status("figures")
+        );
         assert_eq!(read_by_a.at, Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1500)));
         assert_eq!(read(line, "b"), None);
         assert_eq!(read(br#"{"stage":"RequestReceived","user":{"username":"a"}}"#, "a"), None);

@@ -1,0 +1,210 @@
+//! The controller's figures: cold starts, restarts, single changes and memory, beside the ceiling of the API server and
+//! beside the peer, all in one run.
+//!
+//! `cargo xtask bench controller` builds and runs it, and it writes `docs/performance-controller.md`. With `--quick` it
+//! measures few documents: a test that the measuring works, not a figure. With `--only ROW` it measures what one row needs.
+//! Neither writes the page.
+
+mod bare;
+mod ceiling;
+mod documents;
+mod lines;
+mod ours;
+mod page;
+mod peer;
+mod samples;
+mod sights;
+mod site;
+mod stages;
+mod trace;
+mod usage;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ageseal_testkit::workspace_root;
+
+/// The rows, as `--only` names them.
+const ROWS: [&str; 9] =
+    ["cold-1000", "cold-10000", "restart", "new", "new-after-restart", "change", "deleted", "memory", "cpu"];
+const PAGE: &str = "docs/performance-controller.md";
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Sizes {
+    /// Documents of the first stage.
+    few: usize,
+    /// Documents of the second stage.
+    many: usize,
+    /// Documents of the peer.
+    peer: usize,
+    /// How often one document is new, is changed, or loses its Secret.
+    samples: usize,
+    /// How often one does at the peer.
+    peer_samples: usize,
+    /// How often the controller is restarted.
+    restarts: usize,
+    /// The pause between samples.
+    gap: Duration,
+    /// How long memory settles.
+    settle: Duration,
+}
+
+const FULL: Sizes = Sizes {
+    few: 1_000,
+    many: 10_000,
+    peer: 1_000,
+    samples: 60,
+    peer_samples: 50,
+    restarts: 5,
+    gap: Duration::from_millis(150),
+    settle: Duration::from_secs(30),
+};
+const QUICK: Sizes = Sizes {
+    few: 200,
+    many: 200,
+    peer: 30,
+    samples: 5,
+    peer_samples: 3,
+    restarts: 2,
+    gap: Duration::from_millis(150),
+    settle: Duration::from_secs(5),
+};
+
+impl Sizes {
+    /// How many objects the ceiling takes at each concurrency before the controller, and again after it.
+    fn part(&self, count: usize) -> usize {
+        (count / 4).max(500).min(count)
+    }
+}
+
+/// What is wanted: one row, or all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted(Option<String>);
+
+impl Wanted {
+    fn row(&self, row: &str) -> bool {
+        self.0.as_deref().is_none_or(|only| only == row)
+    }
+
+    fn any(&self, rows: &[&str]) -> bool {
+        rows.iter().any(|row| self.row(row))
+    }
+}
+
+/// Measures as the arguments of the process say; 2 for wrong arguments.
+///
+/// # Panics
+/// If something cannot be measured: a figure that is missing is told by the text, not by an empty cell.
+#[must_use]
+pub fn main() -> ExitCode {
+    let (quick, wanted) = match arguments(std::env::args_os().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            say(&usage);
+            return ExitCode::from(2);
+        }
+    };
+    let sizes = if quick { QUICK } else { FULL };
+    let load = load();
+    if load > page::QUIET {
+        say(&format!("this machine has other work to do (load {load}): every figure will suffer"));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.unwrap_or_else(|e| panic!("no runtime: {e}"));
+    let (facts, lines) = runtime.block_on(measure(&sizes, &wanted, load));
+    for line in &lines {
+        say(&page::text(line));
+    }
+    if quick || wanted.0.is_some() {
+        say(&format!("not the whole measure: {PAGE} is as it was"));
+        return ExitCode::SUCCESS;
+    }
+    let path = workspace_root().join(PAGE);
+    fs::write(&path, page::markdown(&facts, &lines)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    say(&format!("wrote {}", path.display()));
+    ExitCode::SUCCESS
+}
+
+async fn measure(sizes: &Sizes, wanted: &Wanted, load: f64) -> (page::Facts, Vec<lines::Line>) {
+    // Built before anything is measured.
+    let _ = crate::programs::controller();
+    let _ = crate::programs::ageseal();
+    let few = wanted.any(&["cold-1000", "new", "new-after-restart", "deleted"]);
+    let few = if few { Some(stages::few(sizes, wanted).await) } else { None };
+    let many = wanted.any(&["cold-10000", "restart", "change", "memory", "cpu"]);
+    let many = if many { Some(stages::many(sizes, wanted).await) } else { None };
+    let beside = if wanted.0.as_deref() == Some("change") { None } else { Some(stages::beside(sizes).await) };
+    let no_peer = beside.as_ref().and_then(|beside| beside.as_ref().err().cloned());
+    let peer = beside.as_ref().and_then(|beside| beside.as_ref().ok());
+    let mut all: Vec<lines::Line> = Vec::new();
+    all.extend(few.iter().flat_map(|few| lines::few(few, peer)));
+    all.extend(many.iter().flat_map(|many| lines::many(many, peer)));
+    all.retain(|line| wanted.row(line.row));
+    // The rows in one order, whichever stage they come from.
+    all.sort_by_key(|line| ROWS.iter().position(|row| *row == line.row));
+    let facts = page::Facts {
+        load,
+        size: few.as_ref().map_or(0, |few| few.size),
+        settle: samples::time(sizes.settle),
+        no_peer,
+        spreads: lines::spreads(few.as_ref(), many.as_ref(), peer),
+    };
+    (facts, all)
+}
+
+fn arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<(bool, Wanted), String> {
+    let usage = || format!("usage: cargo xtask bench controller [--quick] [--only ROW], rows: {}", ROWS.join(", "));
+    let (mut quick, mut only) = (false, None);
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--quick") => quick = true,
+            Some("--only") => {
+                let row = arguments.next().and_then(|row| row.into_string().ok());
+                only = Some(row.filter(|row| ROWS.contains(&row.as_str())).ok_or_else(usage)?);
+            }
+            _ => return Err(usage()),
+        }
+    }
+    Ok((quick, Wanted(only)))
+}
+
+/// Says a line on standard error.
+fn say(line: &str) {
+    // Nobody is left to tell when it is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// The mean number of processes that wanted to run in the last minute; 0 where the system does not say.
+fn load() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<(bool, Wanted), String> {
+        arguments(text.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn arguments_name_a_row_that_there_is() {
+        assert_eq!(parse(""), Ok((false, Wanted(None))));
+        assert_eq!(parse("--quick --only restart"), Ok((true, Wanted(Some("restart".to_owned())))));
+        for wrong in ["--only", "--only warm", "restart", "--slow"] {
+            assert!(parse(wrong).unwrap_err().starts_with("usage: "), "{wrong}");
+        }
+        let one = Wanted(Some("new".to_owned()));
+        assert!(one.row("new") && !one.row("change") && one.any(&["change", "new"]));
+    }
+
+    #[test]
+    fn the_ceiling_takes_a_quarter_at_each_concurrency_and_not_too_little() {
+        assert_eq!([FULL.part(10_000), FULL.part(1_000), QUICK.part(200)], [2_500, 500, 200]);
+    }
+}
