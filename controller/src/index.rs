@@ -31,6 +31,8 @@ pub struct Record {
     pub tried: Option<u64>,
     /// The Secret as it stood at that try.
     pub tried_sight: Option<Sight>,
+    /// What the watch showed of the Secret before that try. It shows only Secrets with our label.
+    pub tried_known: Option<Sight>,
     /// How often its Secret was mended in short order.
     pub mended: u32,
 }
@@ -248,7 +250,7 @@ impl Record {
             (None, Known::NotYet) => Look::NotYet,
             (None, _) => Look::Reconcile,
             (Some(tried), _) if opens_later && tried != rings.revision => Look::Reconcile,
-            (Some(_), Known::Sight(sight)) if sight != self.tried_sight.as_ref() => Look::Reconcile,
+            (Some(_), Known::Sight(sight)) if sight != self.tried_known.as_ref() => Look::Reconcile,
             _ => Look::Nothing,
         }
     }

@@ -44,6 +44,8 @@ pub struct Done {
     key: Key,
     uid: String,
     ring: u64,
+    /// What the watch showed of the Secret when the job began.
+    known: Option<Sight>,
     began: Instant,
     what: What,
 }
@@ -358,6 +360,7 @@ impl Desk {
             };
             let ring = self.ring.as_ref().map_or(0, |ring| ring.revision);
             let (uid, began) = (record.asks.uid.clone(), Instant::now());
+            let known = self.sights.get(&key).cloned();
             let (tools, done) = (Arc::clone(&self.tools), self.done.clone());
             let look = self.look(&key);
             self.running += 1;
@@ -365,14 +368,14 @@ impl Desk {
                 let version = record.resource_version.clone();
                 tokio::spawn(async move {
                     let saved = save(&tools, &key, &uid, &version, &status).await;
-                    let _ = done.send(Done { key, uid, ring, began, what: What::Saved(status, saved) });
+                    let _ = done.send(Done { key, uid, ring, known, began, what: What::Saved(status, saved) });
                 });
                 continue;
             }
             let job = self.job(&key, look);
             tokio::spawn(async move {
                 let outcome = reconcile(&tools, job).await;
-                let _ = done.send(Done { key, uid, ring, began, what: What::Reconciled(outcome) });
+                let _ = done.send(Done { key, uid, ring, known, began, what: What::Reconciled(outcome) });
             });
         }
     }
@@ -411,13 +414,16 @@ impl Desk {
     /// Takes in what a job hands back.
     pub fn done(&mut self, done: Done) {
         self.running -= 1;
-        let Done { key, uid, ring, began, what } = done;
+        let Done { key, uid, ring, known, began, what } = done;
         self.queue.done(&key);
         let Some(record) = self.records.get_mut(&key).filter(|record| record.asks.uid == uid) else {
             // Another document has the name by now, or none.
             self.consider(&key, Lane::Fresh);
             return;
         };
+        if matches!(what, What::Reconciled(_)) {
+            record.tried_known = known;
+        }
         match what {
             What::Saved(status, Ok(version)) => {
                 if let Some(version) = version.filter(|version| is_later(version, &record.resource_version)) {

@@ -119,10 +119,17 @@ fn a_renewal_concerns_only_what_does_not_open() {
 #[test]
 fn a_secret_that_moves_under_a_fault_is_looked_at() {
     let mut record = at_fault("NotOwned");
-    (record.tried, record.tried_sight) = (Some(3), Some(sight("7")));
+    (record.tried, record.tried_known) = (Some(3), Some(sight("7")));
     assert_eq!(look(&record, Known::Sight(Some(&sight("7")))), Look::Nothing);
     assert_eq!(look(&record, Known::Sight(Some(&sight("8")))), Look::Reconcile);
     assert_eq!(look(&record, Known::Sight(None)), Look::Reconcile);
+}
+
+#[test]
+fn a_foreign_secret_that_the_watch_does_not_show_is_not_looked_at_for_that() {
+    let mut record = at_fault("NotOwned");
+    (record.tried, record.tried_sight) = (Some(3), Some(sight("7")));
+    assert_eq!(look(&record, Known::Sight(None)), Look::Nothing);
 }
 
 fn doc(version: &str, generation: i64, status: &str) -> Doc {
