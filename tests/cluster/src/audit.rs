@@ -1,5 +1,7 @@
 //! The audit log: what was asked of the API server, and by whom.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 /// One line of the audit log.
@@ -29,6 +31,11 @@ pub struct AuditEvent {
     pub uri: String,
     /// `ResponseStarted`, `ResponseComplete` or `Panic`.
     pub stage: String,
+    /// Which token it was asked with, such as `JTI=…`: processes of one ServiceAccount are told apart by it. Empty for the
+    /// administrator.
+    pub credential: String,
+    /// When the request came: RFC 3339 in UTC, to the microsecond, so that two of them compare as texts.
+    pub received: String,
 }
 
 #[derive(Deserialize)]
@@ -46,13 +53,22 @@ struct Line {
     request_uri: String,
     #[serde(default)]
     stage: String,
+    #[serde(default)]
+    request_received_timestamp: String,
 }
 
 #[derive(Default, Deserialize)]
 struct User {
     #[serde(default)]
     username: String,
+    #[serde(default)]
+    extra: BTreeMap<String, Vec<String>>,
 }
+
+/// What the API server adds to a user who came with a ServiceAccount's token.
+///
+/// Source: <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#service-account-tokens>.
+const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -77,8 +93,10 @@ pub(crate) fn parse(text: &str) -> Vec<AuditEvent> {
 }
 
 fn event(line: &str) -> Result<AuditEvent, serde_json::Error> {
-    let line: Line = serde_json::from_str(line)?;
+    let mut line: Line = serde_json::from_str(line)?;
     Ok(AuditEvent {
+        credential: line.user.extra.remove(CREDENTIAL).unwrap_or_default().concat(),
+        received: line.request_received_timestamp,
         user: line.user.username,
         verb: line.verb,
         group: line.object_ref.api_group,
@@ -100,7 +118,9 @@ mod tests {
     fn a_line_is_read_and_half_a_line_is_not() {
         let text = concat!(
             r#"{"stage":"ResponseComplete","requestURI":"/api/v1/namespaces/a/secrets/b?x=1","verb":"patch","#,
-            r#""user":{"username":"u","groups":["g"]},"objectRef":{"resource":"secrets","namespace":"a","name":"b","#,
+            r#""user":{"username":"u","groups":["g"],"#,
+            r#""extra":{"authentication.kubernetes.io/credential-id":["JTI=1"]}},"#,
+            r#""requestReceivedTimestamp":"2026-01-02T03:04:05.000006Z","objectRef":{"resource":"secrets","namespace":"a","name":"b","#,
             r#""apiVersion":"v1"},"responseStatus":{"metadata":{},"code":201}}"#,
             "\n{\"stage\":\"Resp"
         );
@@ -113,6 +133,8 @@ mod tests {
             code: 201,
             uri: "/api/v1/namespaces/a/secrets/b?x=1".into(),
             stage: "ResponseComplete".into(),
+            credential: "JTI=1".into(),
+            received: "2026-01-02T03:04:05.000006Z".into(),
             ..AuditEvent::default()
         };
         assert_eq!(parse(text), [expected]);

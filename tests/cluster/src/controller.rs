@@ -1,14 +1,17 @@
 //! The real controller: a process with its own ServiceAccount.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ageseal::api::{Published, RECIPIENTS_CONFIGMAP};
 use ageseal::recipient::Recipient;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use rustix::process::Signal;
@@ -49,6 +52,8 @@ pub struct ControllerOptions {
 pub struct Controller {
     process: Mutex<Process>,
     port: u16,
+    name: String,
+    credential: String,
 }
 
 impl Controller {
@@ -81,7 +86,7 @@ impl Controller {
         environment.push(("KUBECONFIG".to_owned(), kubeconfig.display().to_string()));
         let program = options.program.as_deref().unwrap_or_else(|| programs::controller());
         let process = Process::start(plane.guard(), program, &arguments, &environment, plane.log_path(&name));
-        Self { process: Mutex::new(process), port }
+        Self { process: Mutex::new(process), port, name, credential: credential(&kubeconfig) }
     }
 
     /// Waits until `/readyz` says so.
@@ -105,6 +110,17 @@ impl Controller {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.process().pid()
+    }
+
+    /// The name that it takes the Lease by, unless other options set another.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Which token it speaks with, as the audit log names it ([`AuditEvent::credential`](crate::AuditEvent)): every start has
+    /// one of its own, whatever the ServiceAccount. Empty if it speaks as somebody else.
+    pub fn credential(&self) -> &str {
+        &self.credential
     }
 
     /// The port of `/livez`, `/readyz` and `/metrics` on 127.0.0.1.
@@ -205,6 +221,16 @@ async fn account(plane: &ControlPlane, options: &ControllerOptions) -> PathBuf {
     let kubeconfig = plane.service_account(&options.system, ACCOUNT).await;
     roles::grant(&plane.client().await, options).await;
     kubeconfig
+}
+
+/// The `jti` of the token in a kubeconfig. RFC 7519: three parts in base64url, the second of them JSON.
+fn credential(kubeconfig: &Path) -> String {
+    let text = fs::read_to_string(kubeconfig).unwrap_or_else(|e| panic!("{}: {e}", kubeconfig.display()));
+    let token = text.split_once("token: \"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
+    let claims = token.split('.').nth(1).and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
+    let claims: Option<serde_json::Value> = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
+    let id = claims.as_ref().and_then(|claims| claims["jti"].as_str());
+    id.map_or_else(String::new, |id| format!("JTI={id}"))
 }
 
 /// One HTTP request, without a client library: the answer is a few lines of text.
