@@ -24,6 +24,8 @@ use crate::metrics::Metrics;
 
 /// How long giving the Lease back may take; after that the others wait for its duration.
 const RELEASE: Duration = Duration::from_secs(3);
+/// How often the log repeats an error that does not go away.
+const REMINDER: Duration = Duration::from_secs(60);
 /// How long the server keeps a watch open, in seconds. It is begun anew then.
 const WATCH_SECONDS: u32 = 280;
 
@@ -37,6 +39,8 @@ pub struct Election {
     metrics: Arc<Metrics>,
     observed: Option<Observed>,
     pulse: Pulse,
+    /// The error that was logged last, and when.
+    said: Option<(String, Duration)>,
 }
 
 /// Why a request about the Lease did not do what it should. The API server's text is not in it.
@@ -83,6 +87,7 @@ impl Election {
             metrics,
             observed: None,
             pulse: Pulse::new(),
+            said: None,
         };
         (election, leadership)
     }
@@ -116,7 +121,8 @@ impl Election {
 
     /// Looks, decides and acts once; the answer is how long to wait before the next step.
     async fn step(&mut self) -> Duration {
-        let leads = self.leadership.leads();
+        // The process was stopped, or the machine slept: the Lease may be another's by now.
+        self.stop_in_time();
         let outcome = match self.attempt().await {
             // Whoever wrote it may have been this very replica, whose answer got lost: look, and decide again.
             Err(StepError::Conflict) => {
@@ -127,24 +133,43 @@ impl Election {
         };
         let retry = jittered(self.times.retry_period);
         let pause = match outcome {
-            Ok(pause) => pause.min(retry),
+            Ok(pause) => {
+                self.said = None;
+                pause.min(retry)
+            }
             Err(error) => {
-                self.metrics.error(error.category());
-                tracing::warn!(%error, leads, "could not look at the Lease, or not write it; trying again");
+                self.complain(&error);
                 retry
             }
         };
-        let now = since_boot();
-        if self.leadership.leads() && !self.leadership.may_write_at(now) {
-            self.lost("it was not renewed in time");
-        }
-        if self.leadership.leads() { pause.min(self.leadership.remaining(now)) } else { pause }
+        self.stop_in_time();
+        if self.leadership.leads() { pause.min(self.leadership.remaining(since_boot())) } else { pause }
     }
 
     /// A leader renews what it wrote last without a look; everybody else looks first.
     async fn attempt(&mut self) -> Result<Duration, StepError> {
         let known = self.observed.as_ref().is_some_and(|seen| seen.claim.holder == self.me && seen.version.is_some());
-        if known { self.write().await } else { self.look_and_attempt().await }
+        if known && self.leadership.leads() { self.write().await } else { self.look_and_attempt().await }
+    }
+
+    fn stop_in_time(&self) {
+        if self.leadership.leads() && !self.leadership.may_write() {
+            self.lost("it was not renewed in time");
+        }
+    }
+
+    /// Counts every error, and logs those that say something new.
+    fn complain(&mut self, error: &StepError) {
+        self.metrics.error(error.category());
+        let now = since_boot();
+        let text = error.to_string();
+        let known =
+            self.said.as_ref().is_some_and(|(before, at)| *before == text && now.saturating_sub(*at) < REMINDER);
+        if !known {
+            let leads = self.leadership.leads();
+            tracing::warn!(error = text, leads, "the Lease was not read or not written; trying again");
+            self.said = Some((text, now));
+        }
     }
 
     async fn look_and_attempt(&mut self) -> Result<Duration, StepError> {
