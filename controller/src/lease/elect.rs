@@ -48,8 +48,8 @@ pub struct Election {
 enum StepError {
     #[error("the API server answered {code} {reason}")]
     Refused { code: u16, reason: String },
-    #[error("the API server gives no answer")]
-    NoAnswer,
+    #[error("the API server gives no answer: {0}")]
+    NoAnswer(String),
     #[error("somebody else wrote it first")]
     Conflict,
 }
@@ -58,7 +58,7 @@ impl StepError {
     fn category(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "lease_refused",
-            Self::NoAnswer => "lease_unreachable",
+            Self::NoAnswer(_) => "lease_unreachable",
             Self::Conflict => "lease_conflict",
         }
     }
@@ -69,7 +69,10 @@ impl From<kube::Error> for StepError {
         match error {
             kube::Error::Api(status) if status.code == 409 => Self::Conflict,
             kube::Error::Api(status) => Self::Refused { code: status.code, reason: status.reason.clone() },
-            _ => Self::NoAnswer,
+            // What the network or TLS says: no server wrote it.
+            kube::Error::Service(error) => Self::NoAnswer(chain(&*error)),
+            kube::Error::HyperError(error) => Self::NoAnswer(chain(&error)),
+            _ => Self::NoAnswer("what came is not an answer".to_owned()),
         }
     }
 }
@@ -286,7 +289,10 @@ impl Election {
     async fn bounded<T>(&self, request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, StepError> {
         let half = self.times.renew_deadline / 2;
         let patience = if self.leadership.leads() { half.min(self.leadership.remaining(since_boot())) } else { half };
-        timeout(patience, request).await.map_err(|_| StepError::NoAnswer)?.map_err(StepError::from)
+        timeout(patience, request)
+            .await
+            .map_err(|_| StepError::NoAnswer("none in time".to_owned()))?
+            .map_err(StepError::from)
     }
 }
 
@@ -316,6 +322,12 @@ async fn nudges(api: Api<Lease>, me: String, times: LeaseSettings, nudge: Arc<No
         }
         sleep(jittered(times.retry_period)).await;
     }
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    causes.join(": ")
 }
 
 /// Up to a fifth longer, so that replicas that were started at once do not ask at once for ever.
