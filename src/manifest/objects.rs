@@ -178,15 +178,15 @@ mod tests {
     #[test]
     fn merge_keys_that_unfold_without_end_are_given_up() {
         let mut text = "a: &a0 {x: 1}\n".to_owned();
-        for level in 1..8 {
-            let parts = vec![format!("*a{}", level - 1); 40].join(", ");
+        for level in 1..5 {
+            let parts = vec![format!("*a{}", level - 1); 20].join(", ");
             text.push_str(&format!("b{level}: &a{level}\n  <<: [{parts}]\n"));
         }
-        assert_eq!(only(&format!("{text}<<: *a7\n")), ObjectKind::Other);
+        assert_eq!(only(&format!("{text}<<: *a4\n")), ObjectKind::Other);
         assert_eq!(only("a: &a {<<: *a}\n<<: *a"), ObjectKind::Other);
         let long: String = (0..2_000).map(|key| format!("k{key}: 1, ")).collect();
         assert_eq!(only(&format!("a: &a {{{long}}}\n<<: *a")), ObjectKind::Other);
-        let many = vec!["*a"; 100_000].join(", ");
+        let many = vec!["*a"; 400].join(", ");
         assert_eq!(only(&format!("a: &a {{{long}}}\n<<: [{many}]")), ObjectKind::Other);
     }
 
