@@ -49,7 +49,8 @@ pub struct Global {
 pub fn definition(program: Option<&OsString>) -> clap::Command {
     let stem = program.and_then(|name| Path::new(name).file_stem());
     if stem.is_some_and(|stem| stem == "kubectl-ageseal") {
-        Cli::command().name("kubectl ageseal").bin_name("kubectl ageseal")
+        // Its version is that of the program, whatever the name that it was called by.
+        Cli::command().name("kubectl ageseal").bin_name("kubectl ageseal").display_name("ageseal")
     } else {
         Cli::command().bin_name("ageseal")
     }

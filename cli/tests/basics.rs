@@ -133,5 +133,6 @@ mod unix {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ageseal"), t.path("kubectl-ageseal")).unwrap();
         let run = t.shell("./kubectl-ageseal keygen --help").ok();
         assert!(run.stdout.contains("Usage: kubectl ageseal keygen"), "{}", run.stdout);
+        assert_eq!(t.shell("./kubectl-ageseal --version").ok().stdout, VERSION);
     }
 }
