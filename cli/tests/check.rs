@@ -201,6 +201,32 @@ fn the_allow_list_is_counted() {
 }
 
 #[test]
+fn what_git_ignores_is_one_note_with_a_line_a_file() {
+    let shop = Shop::new();
+    shop.t.write(".gitignore", "*.secret.yaml\n");
+    for name in ["a", "b"] {
+        shop.t.write(format!("prod/{name}.secret.yaml"), SECRET);
+    }
+    shop.t.write("prod/c.secret.yaml", format!("{SECRET}---\n{SECRET}---\n{SECRET}"));
+    shop.t.write("prod/d.sealed.yaml", document("shop-prod/db", &[&shop.prod]));
+    let run = shop.check(&[]).exit(1);
+    let said: Vec<&str> = run.stdout.lines().collect();
+    let secret = "kind Secret, queue: stringData.password <redacted>";
+    assert!(said[0].starts_with("error: "), "what must be acted on comes first: {}", run.stdout);
+    assert_eq!(
+        said[3..7],
+        [
+            "note: plaintext Secret, ignored by git",
+            &format!("  prod/a.secret.yaml:6:3   {secret}"),
+            &format!("  prod/b.secret.yaml:6:3   {secret}"),
+            &format!("  prod/c.secret.yaml:6:3   {secret}; and 2 more"),
+        ]
+    );
+    assert!(said[7].starts_with("1 finding, 5 notes in 5 files ("), "{}", run.stdout);
+    assert_eq!(shop.json(&[], 1).len(), 6);
+}
+
+#[test]
 fn git_decides_between_a_note_an_error_and_a_leak() {
     let shop = Shop::new();
     shop.t.write(".gitignore", "*.secret.yaml\n");

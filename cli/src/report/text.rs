@@ -1,18 +1,23 @@
 //! Findings for people: the fact, the place with what is there, the next step.
 
-use ageseal::check::Level;
+use ageseal::check::{Code, Level};
 
 use super::{Summary, Told, count};
 use crate::error::{CliError, Place};
 use crate::ui::{Line, Ui};
 
 pub(super) fn print(ui: &Ui, told: &[Told], summary: &Summary) {
-    for one in told {
+    let (ignored, others): (Vec<&Told>, Vec<&Told>) =
+        told.iter().partition(|told| told.finding.code == Code::IgnoredPlaintext);
+    for one in others {
         match one.finding.level {
             Level::Error => ui.finding(&shown(one)),
             Level::Note if !ui.is_quiet() => ui.finding_note(&shown(one)),
             Level::Note => {}
         }
+    }
+    if !ignored.is_empty() && !ui.is_quiet() {
+        ui.finding_note(&together(&ignored));
     }
     let (errors, _) = count(told);
     if !ui.is_quiet() {
@@ -33,6 +38,19 @@ fn shown(told: &Told) -> CliError {
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// What git ignores, as one note with a line a file: a repository has one beside each sealed file.
+fn together(ignored: &[&Told]) -> CliError {
+    let note = CliError::finding(Code::IgnoredPlaintext.headline());
+    ignored.chunk_by(|one, next| one.shown == next.shown).fold(note, |note, file| {
+        let Told { shown, finding, .. } = file[0];
+        let mut detail = finding.lines.join("; ");
+        if file.len() > 1 {
+            detail.push_str(&format!("; and {} more", file.len() - 1));
+        }
+        note.place(Place { path: shown.clone(), at: finding.at, detail: Some(detail) })
+    })
 }
 
 fn last_line(told: &[Told], summary: &Summary) -> String {
