@@ -227,6 +227,47 @@ fn what_git_ignores_is_one_note_with_a_line_a_file() {
 }
 
 #[test]
+fn of_a_file_with_very_many_findings_a_hundred_are_told_in_every_format() {
+    let shop = Shop::new();
+    shop.t.write("prod/many.yaml", "---\nkind: SealedSecret\n".repeat(5_000));
+    shop.t.write("prod/one.yaml", SECRET);
+    let found = shop.json(&[], 1);
+    let all = found.len();
+    let of = |path: &str| found.iter().filter(|one| one["path"] == path).collect::<Vec<_>>();
+    let many = of("prod/many.yaml");
+    let more = *many.last().unwrap();
+    assert_eq!((many.len(), of("prod/one.yaml").len()), (101, 1));
+    assert_eq!((&more["code"], &more["severity"]), (&"more-findings".into(), &"error".into()));
+    let left_out = |text: &str| {
+        let number = text.split("and ").last().unwrap().strip_suffix(" more in this file").unwrap();
+        number.parse::<usize>().unwrap()
+    };
+    let rest = left_out(more["message"].as_str().unwrap());
+    assert!(rest >= 4_900, "{more}");
+
+    let run = shop.check(&[]).exit(1);
+    let line = format!("  prod/many.yaml   and {rest} more in this file");
+    assert!(run.stdout.lines().any(|said| said == line), "{line}");
+    assert!(run.stdout.contains(&format!("\n{} findings in 3 files (", rest + all - 1)), "{}", last(&run));
+    let sarif: Value = serde_json::from_str(&shop.check(&["--format", "sarif"]).exit(1).stdout).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), all);
+    assert!(results.iter().any(|result| result["ruleId"] == "more-findings" && result["level"] == "error"));
+    let run = shop.check(&["--format", "github"]).exit(1);
+    assert_eq!(run.stdout.lines().count(), all);
+    assert!(run.stdout.contains("::error file=prod/many.yaml,title=ageseal more-findings::"), "{}", last(&run));
+    // The whole list is `show`'s business.
+    let shown = shop.t.run(&["show", "--json", "prod/many.yaml"]).ok().stdout;
+    assert_eq!(shown.matches("\"wellFormed\": false").count(), 5_000);
+    let run = shop.t.run::<&str>(&[]).ok();
+    assert!(run.stdout.contains("(100 or more)"), "{}", run.stdout);
+}
+
+fn last(run: &Run) -> &str {
+    run.stdout.lines().last().unwrap_or_default()
+}
+
+#[test]
 fn git_decides_between_a_note_an_error_and_a_leak() {
     let shop = Shop::new();
     shop.t.write(".gitignore", "*.secret.yaml\n");

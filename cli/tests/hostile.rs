@@ -48,6 +48,16 @@ fn very_many_broken_documents() {
     let _ = t.run(&["show", "prod/many.sealed.yaml"]).exit(0);
 }
 
+/// All the findings of this file took seven hundred megabytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn very_many_findings_take_little_memory() {
+    let t = git_repo();
+    t.write("prod/many.sealed.yaml", "---\nkind: SealedSecret\n".repeat(150_000));
+    let run = t.shell("ulimit -v 400000; ageseal check --json prod/many.sealed.yaml").exit(1);
+    assert!(run.stdout.contains(" more in this file\""), "{}", run.stdout);
+}
+
 #[test]
 fn a_link_in_a_folder_of_values() {
     let t = repo();

@@ -138,6 +138,9 @@ codes! {
     CannotOpen "cannot-open" Error
         "does not open"
         "With `-i`: a value or its envelope was changed after it was sealed, or moved to where it was not sealed for.";
+    MoreFindings "more-findings" Error
+        "findings that are not listed"
+        "A file has more findings than are told of one file: this says how many. It is a note if all of them are.";
 }
 
 impl Code {

@@ -52,13 +52,12 @@ impl<'a> Object<'a> {
 /// Every object of a stream in the order of the text: each document that is a mapping, each item of each list, nested
 /// lists too.
 pub fn objects(stream: &Stream) -> impl Iterator<Item = Object<'_>> {
-    let mut found = Vec::new();
-    for document in stream.documents() {
-        if let Some(root) = document.root() {
-            collect(root, document.index(), None, &mut found);
-        }
-    }
-    found.into_iter()
+    let roots = stream.documents().filter_map(|document| Some((document.root()?, document.index())));
+    roots.flat_map(|(root, document)| {
+        let mut found = Vec::new();
+        collect(root, document, None, &mut found);
+        found
+    })
 }
 
 // The recursion is bounded by the nesting that the stream allows.

@@ -7,7 +7,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ageseal::check::{File, Level, check_text};
+use ageseal::check::{Code, File, Level, check_text};
 
 use crate::clock;
 use crate::error::{CliError, Errors, Exit, Outcome};
@@ -76,7 +76,8 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     tree::check(ui, files, mode, &mut outcome, &mut summary)?;
 
     outcome.told.sort_by(|one, other| {
-        let key = |told: &Told| (told.finding.at, told.finding.code);
+        // What says how many more there are comes last.
+        let key = |told: &Told| (told.finding.code == Code::MoreFindings, told.finding.at, told.finding.code);
         one.shown.cmp(&other.shown).then_with(|| key(one).cmp(&key(other)))
     });
     summary.seconds = start.elapsed().as_secs_f64();
@@ -149,11 +150,13 @@ fn check_stdin(
     let report = check_text(File { path, shown: "<stdin>", built: true }, bytes, &context);
     summary.files += 1;
     summary.allowed += report.allowed;
+    summary.leave_out(report.left_out());
     summary.opened = summary.opened.map(|opened| opened + report.opened);
     let tell = |finding| {
         let shown = "<stdin>".to_owned();
         Told { path: path.map_or_else(|| shown.clone(), str::to_owned), shown, finding }
     };
-    outcome.told.extend(report.findings.into_iter().map(tell));
+    let more = report.more();
+    outcome.told.extend(report.findings.into_iter().chain(more).map(tell));
     Ok(())
 }

@@ -19,7 +19,7 @@ pub(super) fn print(ui: &Ui, told: &[Told], summary: &Summary) {
     if !ignored.is_empty() && !ui.is_quiet() {
         ui.finding_note(&together(&ignored));
     }
-    let (errors, _) = count(told);
+    let (errors, _) = count(told, summary);
     if !ui.is_quiet() {
         let line = last_line(told, summary);
         ui.print(&if errors > 0 { Line::new().red(&line) } else { Line::new().text(&line) });
@@ -54,7 +54,7 @@ fn together(ignored: &[&Told]) -> CliError {
 }
 
 fn last_line(told: &[Told], summary: &Summary) -> String {
-    let (errors, notes) = count(told);
+    let (errors, notes) = count(told, summary);
     let many = |count: usize, one: &str, several: &str| match count {
         1 => format!("1 {one}"),
         count => format!("{count} {several}"),

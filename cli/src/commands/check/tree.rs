@@ -25,6 +25,9 @@ const PARALLEL: usize = 32;
 /// A file of a tree may be anything: one that is too large to be read as YAML is a finding only if it may hold a Secret.
 const WALKED: Want = Want { max: 256 * 1024 * 1024, empty: true, pipe: false };
 
+/// The most errors, and the most notes, that are told of one file.
+const MOST: usize = 100;
+
 /// How a run checks.
 #[derive(Clone, Copy)]
 pub(super) struct Mode<'a> {
@@ -35,7 +38,7 @@ pub(super) struct Mode<'a> {
 
 impl<'a> Mode<'a> {
     pub(super) fn context(self) -> Context<'a> {
-        let context = Context::new(self.now).strict(self.strict);
+        let context = Context::new(self.now).strict(self.strict).at_most(MOST);
         match self.ring {
             Some(ring) => context.ring(ring),
             None => context,
@@ -107,6 +110,7 @@ pub(super) fn check(
             summary.sealed += usize::from(one.report.documents > 0);
             summary.values += one.report.values;
             summary.allowed += one.report.allowed;
+            summary.leave_out(one.report.left_out());
             summary.opened = summary.opened.map(|opened| opened + one.report.opened);
         }
         let path_of = |path: &str, shown: &str| {
@@ -119,7 +123,8 @@ pub(super) fn check(
         }
         for Checked { placed, shown, report } in checked {
             let tell = |finding| Told { path: path_of(&placed.path, &shown), shown: shown.clone(), finding };
-            outcome.told.extend(report.findings.into_iter().map(tell));
+            let more = report.more();
+            outcome.told.extend(report.findings.into_iter().chain(more).map(tell));
         }
     }
     Ok(())
