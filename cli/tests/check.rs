@@ -268,6 +268,28 @@ fn last(run: &Run) -> &str {
 }
 
 #[test]
+fn a_folder_that_some_file_system_takes_for_that_of_the_policy_is_told() {
+    let shop = Shop::new();
+    shop.t.write(".AGESEAL/recipients/prod.pub", "# nothing that is read\n");
+    shop.t.write("apps/.Ageseal/policy.yaml", "rules: []\n");
+    let expected = pairs(&[("second-policy", ".AGESEAL"), ("second-policy", "apps/.Ageseal")]);
+    assert_eq!(shop.codes(&[], 1), expected);
+    let run = shop.t.shell("cd prod 2>/dev/null || mkdir prod && cd prod && ageseal check").exit(1);
+    assert!(run.stdout.contains("  ../.AGESEAL   .AGESEAL is .ageseal itself where letter case"), "{}", run.stdout);
+    // Named alone, by a hook that passes what changed.
+    assert_eq!(shop.codes(&["apps/.Ageseal/policy.yaml"], 1), expected[1..]);
+    // A link of that name is as good as a folder.
+    std::fs::remove_dir_all(shop.t.path(".AGESEAL")).unwrap();
+    std::fs::remove_dir_all(shop.t.path("apps")).unwrap();
+    assert_eq!(shop.codes(&[], 0), []);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("elsewhere", shop.t.path(".AgeSeal")).unwrap();
+        assert_eq!(shop.codes(&[], 1), pairs(&[("second-policy", ".AgeSeal")]));
+    }
+}
+
+#[test]
 fn git_decides_between_a_note_an_error_and_a_leak() {
     let shop = Shop::new();
     shop.t.write(".gitignore", "*.secret.yaml\n");

@@ -94,8 +94,8 @@ codes! {
         "no policy"
         "There are sealed documents and no policy: nobody wrote down who may read them.";
     SecondPolicy "second-policy" Error
-        "second policy below the first"
-        "A `.ageseal` folder below the top of the repository: it would dodge whoever guards the first one.";
+        "second policy folder"
+        "A `.ageseal` folder below the top of the repository, or one such as `.AGESEAL` that some file systems take for it: it would dodge whoever guards the first one.";
     BadPolicy "bad-policy" Error
         "policy that cannot be followed"
         "A rule of the policy names recipients that nothing can be sealed for.";

@@ -8,6 +8,7 @@
 
 mod code;
 mod kustomize;
+mod names;
 mod open;
 mod plaintext;
 mod readers;
@@ -27,6 +28,7 @@ use crate::yaml::{Stream, YamlError};
 
 pub use code::{Code, Level};
 pub use kustomize::{is_kustomization, patches_of};
+pub use names::{second_folder, tell_second_folder};
 pub use plaintext::InGit;
 pub use tree::{TreeFinding, check_tree};
 

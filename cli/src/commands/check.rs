@@ -56,12 +56,12 @@ pub struct Args {
 pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let start = Instant::now();
     let (paths, folder) = paths(args)?;
-    let mut files = files::walk(&paths)?.files;
-    let stdin = files.first().is_some_and(|file| is_stdin(file));
+    let mut walk = files::walk(&paths)?;
+    let stdin = walk.files.first().is_some_and(|file| is_stdin(file));
     if stdin {
-        files.remove(0);
+        walk.files.remove(0);
     }
-    refuse(args, stdin, files.is_empty(), &paths)?;
+    refuse(args, stdin, walk.files.is_empty(), &paths)?;
     let keys = if args.identities.given() { Some(args.identities.load(ui)?) } else { None };
     if let Some(keys) = &keys {
         keys.require()?;
@@ -73,7 +73,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     if stdin {
         check_stdin(ui, args, mode, &mut outcome, &mut summary)?;
     }
-    tree::check(ui, files, mode, &mut outcome, &mut summary)?;
+    tree::check(ui, walk, mode, &mut outcome, &mut summary)?;
 
     outcome.told.sort_by(|one, other| {
         // What says how many more there are comes last.
@@ -93,11 +93,11 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
 /// # Errors
 /// A folder or a policy that cannot be read; of single files, they are in the list.
 pub(super) fn look(ui: &Ui, folder: PathBuf) -> Result<(Vec<Told>, Vec<CliError>, Summary), Errors> {
-    let files = files::walk(&[folder])?.files;
+    let walk = files::walk(&[folder])?;
     let mode = Mode { now: clock::now(), strict: false, ring: None };
     let mut summary = Summary::default();
     let mut outcome = tree::Outcome::default();
-    tree::check(ui, files, mode, &mut outcome, &mut summary)?;
+    tree::check(ui, walk, mode, &mut outcome, &mut summary)?;
     Ok((outcome.told, outcome.errors, summary))
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ageseal::check::{
-    Context, File, FileReport, InGit, TreeFinding, check_text, check_tree, is_kustomization, patches_of,
+    Context, File, FileReport, InGit, TreeFinding, check_text, check_tree, is_kustomization, patches_of, second_folder,
+    tell_second_folder,
 };
 use ageseal::recipient::{KeyRing, RecipientKind};
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use walkdir::WalkDir;
 use super::folders::{Group, Placed, place};
 use super::ignored::ignored;
 use crate::error::{CliError, Errors, shown};
-use crate::files::{self, Want};
+use crate::files::{self, Walk, Want};
 use crate::git;
 use crate::progress::Progress;
 use crate::report::{Summary, Told};
@@ -66,12 +67,14 @@ struct Checked<'a> {
 /// A policy that cannot be read or may not be trusted: then nothing can be judged.
 pub(super) fn check(
     ui: &Ui,
-    files: Vec<PathBuf>,
+    walk: Walk,
     mode: Mode<'_>,
     outcome: &mut Outcome,
     summary: &mut Summary,
 ) -> Result<(), Errors> {
-    let (placed, groups) = place(ui, files)?;
+    let files = walk.files.len();
+    let (mut placed, groups) = place(ui, walk.files.into_iter().chain(walk.names).collect())?;
+    let names = placed.split_off(files);
     let contexts: Vec<Context<'_>> = groups
         .iter()
         .map(|group| match group.policy() {
@@ -104,6 +107,7 @@ pub(super) fn check(
     }
     summary.files += placed.len();
     let single = groups.len() == 1;
+    outcome.told.extend(by_name(&groups, &placed, &names));
     for ((group, context), mut checked) in groups.iter().zip(&contexts).zip(by_group) {
         ask_git(group, &mut checked);
         for one in &checked {
@@ -128,6 +132,27 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// What the names of files and folders alone tell, those above the files that were named too.
+fn by_name(groups: &[Group], placed: &[Placed], names: &[Placed]) -> Vec<Told> {
+    let single = groups.len() == 1;
+    let mut told = Vec::new();
+    let mut tell = |group: &Group, path: &str, finding| {
+        let shown = group.shown(path);
+        told.push(Told { path: if single { path.to_owned() } else { shown.clone() }, shown, finding });
+    };
+    let inside = |one: &Placed| groups.get(one.group).is_some_and(|group| group.top.is_some());
+    let second: BTreeSet<(usize, &str)> = placed
+        .iter()
+        .chain(names)
+        .filter(|one| inside(one))
+        .filter_map(|one| Some((one.group, second_folder(&one.path)?)))
+        .collect();
+    for (group, folder) in second {
+        tell(&groups[group], folder, tell_second_folder(folder));
+    }
+    told
 }
 
 /// Whether no identity of the ring asks anybody for anything: hardware keys and passphrases take one question at a time.
