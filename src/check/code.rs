@@ -138,6 +138,9 @@ codes! {
     CannotOpen "cannot-open" Error
         "does not open"
         "With `-i`: a value or its envelope was changed after it was sealed, or moved to where it was not sealed for.";
+    LeftOver "left-over" Note
+        "left over from a run that was killed"
+        "A temporary file that a killed run left beside the file that it was about to write. It holds what that file was to hold: nothing in plaintext.";
     MoreFindings "more-findings" Error
         "findings that are not listed"
         "A file has more findings than are told of one file: this says how many. It is a note if all of them are.";

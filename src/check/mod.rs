@@ -28,7 +28,7 @@ use crate::yaml::{Stream, YamlError};
 
 pub use code::{Code, Level};
 pub use kustomize::{is_kustomization, patches_of};
-pub use names::{second_folder, tell_second_folder};
+pub use names::{left_over, second_folder, tell_left_over, tell_second_folder};
 pub use plaintext::InGit;
 pub use tree::{TreeFinding, check_tree};
 

@@ -26,6 +26,22 @@ pub fn second_folder(path: &str) -> Option<&str> {
     None
 }
 
+/// The file that a run was about to write when it was killed, by the name of the temporary file that it left.
+///
+/// Writers call such a file `.NAME.XXXXXX.tmp`, with six letters or digits, beside `NAME`.
+pub fn left_over(name: &str) -> Option<&str> {
+    let (target, random) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+    let random = random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let written = [".yaml", ".yml", ".json", ".pub"].iter().any(|end| target.to_ascii_lowercase().ends_with(end));
+    (random && written).then_some(target)
+}
+
+/// Tells such a file, which would have become `target`.
+pub fn tell_left_over(target: &str) -> Finding {
+    let line = format!("it was to become {target}, and never did");
+    Finding::new(Code::LeftOver, None, line).hint("delete it, unless a run of ageseal is at work in this folder now")
+}
+
 /// Tells such a folder.
 pub fn tell_second_folder(folder: &str) -> Finding {
     let line = format!("{folder} is {FOLDER} itself where letter case does not count, and nobody guards it there");
@@ -70,5 +86,24 @@ mod tests {
             assert_eq!(second_folder(fine), None, "{fine}");
         }
         assert_eq!(tell_second_folder("a/.AGESEAL").code, Code::SecondPolicy);
+    }
+
+    #[test]
+    fn what_a_killed_run_leaves_is_told_by_its_name() {
+        assert_eq!(left_over(".db.sealed.yaml.a1B2c3.tmp"), Some("db.sealed.yaml"));
+        assert_eq!(left_over(".prod.pub.AAAAAA.tmp"), Some("prod.pub"));
+        for other in [
+            "",
+            ".tmp",
+            ".db.yaml.tmp",
+            "db.yaml.a1B2c3.tmp",
+            ".db.yaml.a1B2c.tmp",
+            ".db.yaml.a1-2c3.tmp",
+            ".x.a1B2c3.tmp",
+        ] {
+            assert_eq!(left_over(other), None, "{other}");
+        }
+        let finding = tell_left_over("db.yaml");
+        assert!(finding.level == crate::check::Level::Note && finding.hint.is_some());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use ageseal::check::second_folder;
+use ageseal::check::{left_over, second_folder};
 use walkdir::{DirEntry, WalkDir};
 
 use super::read::{is_stdin, special};
@@ -26,7 +26,7 @@ pub struct Walk {
 /// `templates` of a Helm chart, which are not YAML. Symbolic links are not followed: below a folder they are passed
 /// over, and a named one is an error that says where it leads.
 ///
-/// Folders, links and files that are told by their name ([`second_folder`]) are listed apart, whatever they are.
+/// Folders, links and files that are told by their name ([`second_folder`], [`left_over`]) are listed apart, whatever they are.
 ///
 /// Errors: all that is wrong with the paths at once.
 pub fn walk(paths: &[PathBuf]) -> Result<Walk, Errors> {
@@ -89,7 +89,7 @@ fn below(root: &Path, found: &mut Found, errors: &mut Vec<CliError>) {
 
 /// Whether a name alone says what is to be told.
 fn tells(name: &str) -> bool {
-    second_folder(name).is_some()
+    second_folder(name).is_some() || left_over(name).is_some()
 }
 
 fn is_ours(path: &Path) -> bool {

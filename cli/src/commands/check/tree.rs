@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ageseal::check::{
-    Context, File, FileReport, InGit, TreeFinding, check_text, check_tree, is_kustomization, patches_of, second_folder,
-    tell_second_folder,
+    Context, File, FileReport, InGit, TreeFinding, check_text, check_tree, is_kustomization, left_over, patches_of,
+    second_folder, tell_left_over, tell_second_folder,
 };
 use ageseal::recipient::{KeyRing, RecipientKind};
 use rayon::prelude::*;
@@ -136,23 +136,22 @@ pub(super) fn check(
 
 /// What the names of files and folders alone tell, those above the files that were named too.
 fn by_name(groups: &[Group], placed: &[Placed], names: &[Placed]) -> Vec<Told> {
-    let single = groups.len() == 1;
-    let mut told = Vec::new();
-    let mut tell = |group: &Group, path: &str, finding| {
-        let shown = group.shown(path);
-        told.push(Told { path: if single { path.to_owned() } else { shown.clone() }, shown, finding });
+    let tell = |group: &Group, path: &str, shown: String, finding| {
+        let top = groups.len() == 1 && group.top.is_some();
+        Told { path: if top { path.to_owned() } else { shown.clone() }, shown, finding }
     };
-    let inside = |one: &Placed| groups.get(one.group).is_some_and(|group| group.top.is_some());
-    let second: BTreeSet<(usize, &str)> = placed
-        .iter()
-        .chain(names)
-        .filter(|one| inside(one))
-        .filter_map(|one| Some((one.group, second_folder(&one.path)?)))
-        .collect();
-    for (group, folder) in second {
-        tell(&groups[group], folder, tell_second_folder(folder));
-    }
-    told
+    let inside = |one: &&Placed| groups[one.group].top.is_some();
+    let second = placed.iter().chain(names).filter(inside);
+    let second: BTreeSet<_> = second.filter_map(|one| Some((one.group, second_folder(&one.path)?))).collect();
+    let second = second.into_iter().map(|(group, folder)| {
+        let group = &groups[group];
+        tell(group, folder, group.shown(folder), tell_second_folder(folder))
+    });
+    let left = names.iter().filter_map(|one| {
+        let target = left_over(one.path.rsplit('/').next().unwrap_or_default())?;
+        Some(tell(&groups[one.group], &one.path, shown(&one.file), tell_left_over(target)))
+    });
+    second.chain(left).collect()
 }
 
 /// Whether no identity of the ring asks anybody for anything: hardware keys and passphrases take one question at a time.
