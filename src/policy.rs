@@ -21,7 +21,7 @@ pub use date::{Date, DateError};
 pub use edit::{NewRule, PolicyEditError, add_name, new_policy, remove_name};
 pub use error::{OddRecipient, PolicyError};
 pub use pubfile::{Entry, MAX_LINES, ParseRecipient, RecipientsFile, Refusal, recipients_path};
-pub use rules::{Allow, NameRef, PathPattern, Policy, Rule, is_name};
+pub use rules::{Allow, MAX_PATTERNS, MAX_RULES, NameRef, PathPattern, Policy, Rule, is_name};
 pub use set::{Comparison, Member, Named, RecipientSet, Recipients, Stale};
 
 /// Where the policy stands, from the top of the repository.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, FromArgMatches, Parser};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::{self, Command};
 use crate::error::Exit;
@@ -14,6 +14,7 @@ use crate::ui::{Color, Ui};
 /// Encrypt Kubernetes Secrets so that they can live in git
 #[derive(Debug, Parser)]
 #[command(name = "ageseal", version, disable_help_subcommand = true, subcommand_required = false)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
 pub struct Cli {
     /// What goes for every command.
     #[command(flatten)]
@@ -23,8 +24,9 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// The options that every command takes.
+/// The options that every command takes. Help shows them behind the command's own, under a heading of theirs.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Say nothing of what went well
     #[arg(short, long, global = true)]
@@ -33,6 +35,12 @@ pub struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
     #[arg(hide_possible_values = true)]
     pub color: Color,
+    /// Print help; -h is a summary of it
+    #[arg(short, long, global = true, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 /// The definition of the command line under the name by which the program was called.
@@ -41,7 +49,8 @@ pub struct Global {
 pub fn definition(program: Option<&OsString>) -> clap::Command {
     let stem = program.and_then(|name| Path::new(name).file_stem());
     if stem.is_some_and(|stem| stem == "kubectl-ageseal") {
-        Cli::command().name("kubectl ageseal").bin_name("kubectl ageseal")
+        // Its version is that of the program, whatever the name that it was called by.
+        Cli::command().name("kubectl ageseal").bin_name("kubectl ageseal").display_name("ageseal")
     } else {
         Cli::command().bin_name("ageseal")
     }

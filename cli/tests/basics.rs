@@ -5,6 +5,8 @@ mod support;
 
 use support::Scratch;
 
+const VERSION: &str = concat!("ageseal ", env!("CARGO_PKG_VERSION"), "\n");
+
 #[test]
 fn alone_it_says_what_there_is() {
     let run = Scratch::new().run::<&str>(&[]).ok();
@@ -20,8 +22,33 @@ fn an_unknown_command_is_a_usage_error_with_a_suggestion() {
 
 #[test]
 fn the_version_is_one_line() {
-    let run = Scratch::new().run(&["--version"]).ok();
-    assert_eq!(run.stdout, concat!("ageseal ", env!("CARGO_PKG_VERSION"), "\n"));
+    for args in [&["--version"][..], &["-V"], &["-q", "-V"], &["--color", "always", "-V"]] {
+        let run = Scratch::new().run(args).ok();
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (VERSION, ""), "{args:?}");
+    }
+}
+
+#[test]
+fn the_options_of_every_command_stand_last_under_a_heading() {
+    let t = Scratch::new();
+    let options = |text: &str| -> Vec<String> {
+        let names = text.lines().filter_map(|line| line.trim_start().strip_prefix('-').map(|_| line.trim_start()));
+        names.filter_map(|line| line.split("--").nth(1)?.split([' ', ',']).next().map(str::to_owned)).collect()
+    };
+    for args in [&[][..], &["init"], &["seal"], &["check"], &["show"], &["recipients"], &["recipients", "add"]] {
+        for help in ["--help", "-h"] {
+            let text = t.run(&[args, &[help]].concat()).ok().stdout;
+            let (own, rest) = text.split_once("\nGlobal options:\n").unwrap_or_else(|| panic!("{args:?}\n{text}"));
+            let global = rest.split("\nExamples:").next().unwrap();
+            let mut expected = vec!["quiet", "color", "help"];
+            if args.is_empty() {
+                expected.push("version");
+            }
+            assert_eq!(options(global), expected, "{args:?}\n{text}");
+            assert!(expected.iter().all(|name| !options(own).contains(&(*name).to_owned())), "{args:?}\n{text}");
+        }
+    }
+    assert!(t.run(&["seal", "--help"]).ok().stdout.len() > t.run(&["seal", "-h"]).ok().stdout.len());
 }
 
 #[test]
@@ -106,5 +133,6 @@ mod unix {
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ageseal"), t.path("kubectl-ageseal")).unwrap();
         let run = t.shell("./kubectl-ageseal keygen --help").ok();
         assert!(run.stdout.contains("Usage: kubectl ageseal keygen"), "{}", run.stdout);
+        assert_eq!(t.shell("./kubectl-ageseal --version").ok().stdout, VERSION);
     }
 }

@@ -201,6 +201,95 @@ fn the_allow_list_is_counted() {
 }
 
 #[test]
+fn what_git_ignores_is_one_note_with_a_line_a_file() {
+    let shop = Shop::new();
+    shop.t.write(".gitignore", "*.secret.yaml\n");
+    for name in ["a", "b"] {
+        shop.t.write(format!("prod/{name}.secret.yaml"), SECRET);
+    }
+    shop.t.write("prod/c.secret.yaml", format!("{SECRET}---\n{SECRET}---\n{SECRET}"));
+    shop.t.write("prod/d.sealed.yaml", document("shop-prod/db", &[&shop.prod]));
+    let run = shop.check(&[]).exit(1);
+    let said: Vec<&str> = run.stdout.lines().collect();
+    let secret = "kind Secret, queue: stringData.password <redacted>";
+    assert!(said[0].starts_with("error: "), "what must be acted on comes first: {}", run.stdout);
+    assert_eq!(
+        said[3..7],
+        [
+            "note: plaintext Secret, ignored by git",
+            &format!("  prod/a.secret.yaml:6:3   {secret}"),
+            &format!("  prod/b.secret.yaml:6:3   {secret}"),
+            &format!("  prod/c.secret.yaml:6:3   {secret}; and 2 more"),
+        ]
+    );
+    assert!(said[7].starts_with("1 finding, 5 notes in 5 files ("), "{}", run.stdout);
+    assert_eq!(shop.json(&[], 1).len(), 6);
+}
+
+#[test]
+fn of_a_file_with_very_many_findings_a_hundred_are_told_in_every_format() {
+    let shop = Shop::new();
+    shop.t.write("prod/many.yaml", "---\nkind: SealedSecret\n".repeat(5_000));
+    shop.t.write("prod/one.yaml", SECRET);
+    let found = shop.json(&[], 1);
+    let all = found.len();
+    let of = |path: &str| found.iter().filter(|one| one["path"] == path).collect::<Vec<_>>();
+    let many = of("prod/many.yaml");
+    let more = *many.last().unwrap();
+    assert_eq!((many.len(), of("prod/one.yaml").len()), (101, 1));
+    assert_eq!((&more["code"], &more["severity"]), (&"more-findings".into(), &"error".into()));
+    let left_out = |text: &str| {
+        let number = text.split("and ").last().unwrap().strip_suffix(" more in this file").unwrap();
+        number.parse::<usize>().unwrap()
+    };
+    let rest = left_out(more["message"].as_str().unwrap());
+    assert!(rest >= 4_900, "{more}");
+
+    let run = shop.check(&[]).exit(1);
+    let line = format!("  prod/many.yaml   and {rest} more in this file");
+    assert!(run.stdout.lines().any(|said| said == line), "{line}");
+    assert!(run.stdout.contains(&format!("\n{} findings in 3 files (", rest + all - 1)), "{}", last(&run));
+    let sarif: Value = serde_json::from_str(&shop.check(&["--format", "sarif"]).exit(1).stdout).unwrap();
+    let results = sarif["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), all);
+    assert!(results.iter().any(|result| result["ruleId"] == "more-findings" && result["level"] == "error"));
+    let run = shop.check(&["--format", "github"]).exit(1);
+    assert_eq!(run.stdout.lines().count(), all);
+    assert!(run.stdout.contains("::error file=prod/many.yaml,title=ageseal more-findings::"), "{}", last(&run));
+    // The whole list is `show`'s business.
+    let shown = shop.t.run(&["show", "--json", "prod/many.yaml"]).ok().stdout;
+    assert_eq!(shown.matches("\"wellFormed\": false").count(), 5_000);
+    let run = shop.t.run::<&str>(&[]).ok();
+    assert!(run.stdout.contains("(100 or more)"), "{}", run.stdout);
+}
+
+fn last(run: &Run) -> &str {
+    run.stdout.lines().last().unwrap_or_default()
+}
+
+#[test]
+fn a_folder_that_some_file_system_takes_for_that_of_the_policy_is_told() {
+    let shop = Shop::new();
+    shop.t.write(".AGESEAL/recipients/prod.pub", "# nothing that is read\n");
+    shop.t.write("apps/.Ageseal/policy.yaml", "rules: []\n");
+    let expected = pairs(&[("second-policy", ".AGESEAL"), ("second-policy", "apps/.Ageseal")]);
+    assert_eq!(shop.codes(&[], 1), expected);
+    let run = shop.t.shell("cd prod 2>/dev/null || mkdir prod && cd prod && ageseal check").exit(1);
+    assert!(run.stdout.contains("  ../.AGESEAL   .AGESEAL is .ageseal itself where letter case"), "{}", run.stdout);
+    // Named alone, by a hook that passes what changed.
+    assert_eq!(shop.codes(&["apps/.Ageseal/policy.yaml"], 1), expected[1..]);
+    // A link of that name is as good as a folder.
+    std::fs::remove_dir_all(shop.t.path(".AGESEAL")).unwrap();
+    std::fs::remove_dir_all(shop.t.path("apps")).unwrap();
+    assert_eq!(shop.codes(&[], 0), []);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("elsewhere", shop.t.path(".AgeSeal")).unwrap();
+        assert_eq!(shop.codes(&[], 1), pairs(&[("second-policy", ".AgeSeal")]));
+    }
+}
+
+#[test]
 fn git_decides_between_a_note_an_error_and_a_leak() {
     let shop = Shop::new();
     shop.t.write(".gitignore", "*.secret.yaml\n");

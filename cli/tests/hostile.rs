@@ -19,9 +19,25 @@ fn merge_keys_that_unfold_without_end() {
         text.push_str(&format!("b{level}: &a{level}\n  <<: [{parts}]\n"));
     }
     t.write("prod/bomb.yaml", format!("{text}<<: *a7\n# Secret\n"));
-    let _ = t.run(&["check", "prod"]).ok();
+    let run = t.run(&["check", "prod"]).exit(1);
+    assert!(
+        run.stdout.contains("with its aliases written out, the text has more than 2000000 nodes"),
+        "{}",
+        run.stdout
+    );
     let _ = t.run(&["show", "prod"]).exit(0);
     let _ = refused(&t, &["seal", "prod/bomb.yaml"], 4);
+}
+
+#[test]
+fn aliases_of_something_large_very_often() {
+    let t = repo();
+    let keys: String = (0..150_000).map(|n| format!("  k{n}: v\n")).collect();
+    let items = "- {kind: Secret, data: *big}\n".repeat(60_000);
+    t.write("prod/many.yaml", format!("big: &big\n{keys}kind: List\nitems:\n{items}"));
+    let run = t.run(&["check", "prod/many.yaml"]).exit(1);
+    assert!(run.stdout.contains("prod/many.yaml:150009:24   with its aliases written out"), "{}", run.stdout);
+    let _ = refused(&t, &["seal", "prod/many.yaml"], 4).says("prod/many.yaml:150009:24");
 }
 
 #[test]
@@ -30,6 +46,16 @@ fn very_many_broken_documents() {
     t.write("prod/many.sealed.yaml", "---\nkind: SealedSecret\n".repeat(40_000));
     let _ = t.run(&["check", "--json", "prod/many.sealed.yaml"]).exit(1);
     let _ = t.run(&["show", "prod/many.sealed.yaml"]).exit(0);
+}
+
+/// All the findings of this file took seven hundred megabytes.
+#[cfg(target_os = "linux")]
+#[test]
+fn very_many_findings_take_little_memory() {
+    let t = git_repo();
+    t.write("prod/many.sealed.yaml", "---\nkind: SealedSecret\n".repeat(150_000));
+    let run = t.shell("ulimit -v 400000; ageseal check --json prod/many.sealed.yaml").exit(1);
+    assert!(run.stdout.contains(" more in this file\""), "{}", run.stdout);
 }
 
 #[test]

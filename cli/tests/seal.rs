@@ -186,6 +186,29 @@ fn lost_keys_are_refused_without_prune() {
 }
 
 #[test]
+fn an_overlay_patch_is_not_sealed_over() {
+    let t = with("stringData:\n  a: one\n");
+    let _ = t.run(&["seal", SOURCE]).ok();
+    let whole = t.read(FILE);
+    let scope = "  scope:\n  - 'shop-prod/db'\n";
+    let value = whole.lines().find(|line| line.contains("value: ")).unwrap();
+    let item = format!("{value}\n      scope:\n      - 'shop-prod/db'");
+    let patch = whole.replacen(scope, "", 1).replacen(value, &item, 1);
+    for text in [patch.clone(), patch.replacen("  namespace: shop-prod\n", "", 1)] {
+        t.write(FILE, &text);
+        for args in [&["seal", SOURCE][..], &["seal", SOURCE, "--prune"], &["seal", "prod", "--fresh"]] {
+            let run = refused(&t, args, 4).says("shop-prod/db is an overlay patch in this file").says("-o FILE");
+            assert!(run.stderr.contains(&format!("{FILE}:1:1")), "{}", run.stderr);
+        }
+    }
+    // Beside a document of another name it is as before: it goes if everything may go that the source lacks.
+    t.write(FILE, patch.replacen("name: db", "name: other", 1));
+    let _ = refused(&t, &["seal", SOURCE], 4).says("the source lacks other");
+    let _ = t.run(&["seal", SOURCE, "--prune"]).ok();
+    assert!(t.read(FILE).contains(scope));
+}
+
+#[test]
 fn a_file_with_other_documents_is_sealed_in_place_only() {
     let config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}   # odd   spacing\ndata: {a: 'b'}\n";
     let t = repo();

@@ -86,6 +86,23 @@ fn cells(line: &str) -> Vec<&str> {
 }
 
 #[test]
+fn a_list_of_keys_that_is_cut_leaves_the_columns_in_line() {
+    let t = Repo::new();
+    let prod = t.recipient("prod");
+    let names: Vec<String> = (10..30).map(|number| format!("key-{number}")).collect();
+    for count in [1, 4, 5, 20] {
+        let data: Vec<(&str, &[u8])> = names.iter().take(count).map(|name| (name.as_str(), &b"x"[..])).collect();
+        let text = t.sealed(&[&prod], &format!("shop-prod/n{count:02}"), "", &data);
+        t.write(format!("overlays/prod/n{count:02}.yaml"), text);
+    }
+    let run = t.run(&["show"]).ok();
+    let readers: Vec<usize> =
+        lines(&run).iter().filter_map(|line| Some(line.split_once("   prod")?.0.chars().count())).collect();
+    assert_eq!(readers, [readers[0]; 4], "{}", run.stdout);
+    assert!(run.stdout.contains("key-10, key-11, key-12, 17 more   prod"), "{}", run.stdout);
+}
+
+#[test]
 fn a_tree_shows_folders_names_keys_and_readers() {
     let t = Repo::new();
     t.write("overlays/prod/db.sealed.yaml", t.db());

@@ -94,8 +94,8 @@ codes! {
         "no policy"
         "There are sealed documents and no policy: nobody wrote down who may read them.";
     SecondPolicy "second-policy" Error
-        "second policy below the first"
-        "A `.ageseal` folder below the top of the repository: it would dodge whoever guards the first one.";
+        "second policy folder"
+        "A `.ageseal` folder below the top of the repository, or one such as `.AGESEAL` that some file systems take for it: it would dodge whoever guards the first one.";
     BadPolicy "bad-policy" Error
         "policy that cannot be followed"
         "A rule of the policy names recipients that nothing can be sealed for.";
@@ -138,6 +138,12 @@ codes! {
     CannotOpen "cannot-open" Error
         "does not open"
         "With `-i`: a value or its envelope was changed after it was sealed, or moved to where it was not sealed for.";
+    LeftOver "left-over" Note
+        "left over from a run that was killed"
+        "A temporary file that a killed run left beside the file that it was about to write. It holds what that file was to hold: nothing in plaintext.";
+    MoreFindings "more-findings" Error
+        "findings that are not listed"
+        "A file has more findings than are told of one file: this says how many. It is a note if all of them are.";
 }
 
 impl Code {

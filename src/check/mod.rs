@@ -8,6 +8,7 @@
 
 mod code;
 mod kustomize;
+mod names;
 mod open;
 mod plaintext;
 mod readers;
@@ -27,6 +28,7 @@ use crate::yaml::{Stream, YamlError};
 
 pub use code::{Code, Level};
 pub use kustomize::{is_kustomization, patches_of};
+pub use names::{left_over, second_folder, tell_left_over, tell_second_folder};
 pub use plaintext::InGit;
 pub use tree::{TreeFinding, check_tree};
 
@@ -88,6 +90,7 @@ pub struct Context<'a> {
     now: i64,
     strict: bool,
     ring: Option<&'a KeyRing>,
+    most: Option<usize>,
 }
 
 impl<'a> Context<'a> {
@@ -118,6 +121,14 @@ impl<'a> Context<'a> {
         self.ring = Some(ring);
         self
     }
+
+    /// The same context, in which a file has at most this many errors and as many notes: the first ones in the order of
+    /// the text. The others are counted, see [`FileReport::more`], so a hostile file takes no memory.
+    #[must_use]
+    pub fn at_most(mut self, findings: usize) -> Self {
+        self.most = Some(findings);
+        self
+    }
 }
 
 /// An overlay patch, which some kustomization has to list.
@@ -146,11 +157,70 @@ pub struct FileReport {
     pub patches: Vec<Patch>,
     /// The files that it lists as patches, if it is a kustomization: paths from the top of the repository.
     pub listed: Vec<String>,
+    /// How many findings there were so far, the ones that were left out too.
+    said: usize,
+    /// Whether one of them is that no rule is for the path: that is told once.
+    no_rule: bool,
+    /// How many findings of each level are kept.
+    most: Option<usize>,
+    more: More,
+}
+
+/// How many findings were left out.
+#[derive(Clone, Copy, Debug, Default)]
+struct More {
+    /// Plaintext Secrets, which git's word may make notes of.
+    plaintext: usize,
+    /// Other errors.
+    errors: usize,
+    notes: usize,
 }
 
 impl FileReport {
     fn say(&mut self, finding: Finding) {
+        self.said += 1;
+        self.no_rule |= finding.code == Code::NoRule;
         self.findings.push(finding);
+        // Sorting is worth it now and then, not each time.
+        if self.most.is_some_and(|most| self.findings.len() > 4 * most) {
+            self.settle_order();
+        }
+    }
+
+    /// Puts the findings into the order of the text, and leaves out those that are too many.
+    fn settle_order(&mut self) {
+        self.findings.sort_by_key(|finding| (finding.at, finding.code));
+        let Some(most) = self.most else { return };
+        let (mut errors, mut notes) = (0, 0);
+        let more = &mut self.more;
+        self.findings.retain(|finding| {
+            let (kept, left_out) = match finding.level {
+                Level::Note => (&mut notes, &mut more.notes),
+                Level::Error if plaintext::is_plaintext(finding.code) => (&mut errors, &mut more.plaintext),
+                Level::Error => (&mut errors, &mut more.errors),
+            };
+            let fits = *kept < most;
+            *if fits { kept } else { left_out } += 1;
+            fits
+        });
+    }
+
+    /// How many errors and notes were left out because there are too many of them.
+    pub fn left_out(&self) -> (usize, usize) {
+        (self.more.plaintext + self.more.errors, self.more.notes)
+    }
+
+    /// A last finding that says how many were left out, if any were: an error if one of them is.
+    pub fn more(&self) -> Option<Finding> {
+        let line = match self.left_out() {
+            (0, 0) => return None,
+            (0, notes) => format!("and {notes} more notes in this file"),
+            (errors, 0) => format!("and {errors} more in this file"),
+            (errors, notes) => format!("and {errors} more in this file, and {notes} more notes"),
+        };
+        let finding = Finding::new(Code::MoreFindings, None, line).hint("mend these first, then check the file again");
+        let level = if self.left_out().0 > 0 { Level::Error } else { Level::Note };
+        Some(Finding { level, ..finding })
     }
 }
 
@@ -158,7 +228,7 @@ impl FileReport {
 ///
 /// A file that holds no word that a Secret has, in any spelling, is not parsed at all: see [`could_hold_secret`].
 pub fn check_text(file: File<'_>, bytes: Vec<u8>, context: &Context<'_>) -> FileReport {
-    let mut report = FileReport::default();
+    let mut report = FileReport { most: context.most, ..FileReport::default() };
     if let Some(second) = tree::second_policy(file) {
         report.say(second);
     }
@@ -193,7 +263,7 @@ fn check_stream(file: File<'_>, stream: &Stream, context: &Context<'_>, report: 
         report.documents += 1;
         sealed::check(file, object, context, report);
     }
-    report.findings.sort_by_key(|finding| (finding.at, finding.code));
+    report.settle_order();
 }
 
 /// A list of names, cut behind the first few.

@@ -18,16 +18,14 @@ pub enum InGit {
 
 /// Finds every plaintext Secret of a stream.
 pub(super) fn check(file: File<'_>, stream: &Stream, context: &Context<'_>, report: &mut FileReport) {
-    let mut found: Vec<Finding> = objects(stream)
-        .filter(|object| object.kind == ObjectKind::Secret && holds_values(object.node))
-        .map(|object| document(file, &object))
-        .collect();
-    found.extend(embedded(stream).iter().map(inside));
+    let secrets = objects(stream).filter(|object| object.kind == ObjectKind::Secret && holds_values(object.node));
+    let embedded = embedded(stream);
     if is_allowed(file, context) {
-        report.allowed += found.len();
-    } else {
-        report.findings.append(&mut found);
+        report.allowed += secrets.count() + embedded.len();
+        return;
     }
+    secrets.for_each(|object| report.say(document(file, &object)));
+    embedded.iter().for_each(|one| report.say(inside(one)));
 }
 
 /// Tells that a file cannot be proved free of plaintext.
@@ -100,11 +98,15 @@ fn redacted<S: AsRef<str>>(host: &str, name: Option<&str>, keys: &[S]) -> String
 impl FileReport {
     /// Whether git has to be asked about this file.
     pub fn has_plaintext(&self) -> bool {
-        self.findings.iter().any(|finding| is_plaintext(finding.code) || finding.code == Code::Unreadable)
+        self.more.plaintext > 0
+            || self.findings.iter().any(|finding| is_plaintext(finding.code) || finding.code == Code::Unreadable)
     }
 
     /// Takes in what git knows of the file: ignored plaintext is a note, and what git keeps has leaked already.
     pub fn settle(&mut self, git: InGit) {
+        if git == InGit::Ignored {
+            self.more.notes += std::mem::take(&mut self.more.plaintext);
+        }
         for finding in &mut self.findings {
             match git {
                 InGit::Ignored if is_plaintext(finding.code) => {
@@ -124,7 +126,7 @@ impl FileReport {
     }
 }
 
-fn is_plaintext(code: Code) -> bool {
+pub(super) fn is_plaintext(code: Code) -> bool {
     matches!(
         code,
         Code::PlaintextSecret | Code::PlaintextEmbedded | Code::PlaintextLastApplied | Code::PlaintextSuspected

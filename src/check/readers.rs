@@ -17,9 +17,11 @@ const SEAL_AGAIN: &str = "seal it again from its source: that takes the recipien
 /// Tells a path that no rule is for.
 pub(super) fn check_rule(file: File<'_>, at: Location, context: &Context<'_>, report: &mut FileReport) {
     let Some((path, policy)) = file.path.zip(context.policy) else { return };
-    let Err(error) = policy.rule_index(path) else { return };
     // One finding a file is enough, however many documents it holds.
-    if report.findings.iter().all(|finding| finding.code != Code::NoRule) {
+    if report.no_rule {
+        return;
+    }
+    if let Err(error) = policy.rule_index(path) {
         report.say(Finding::new(Code::NoRule, Some(at), error.to_string()).hint(error.hint()));
     }
 }

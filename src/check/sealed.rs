@@ -34,10 +34,10 @@ pub(super) fn check(file: File<'_>, object: Object<'_>, context: &Context<'_>, r
     if manifest.is_patch() {
         patch(file, &manifest, report);
     }
-    let before = report.findings.len();
+    let before = report.said;
     let held = envelopes(&manifest, &title, report);
     missing_envelopes(&manifest, &title, report);
-    let whole = report.findings.len() == before;
+    let whole = report.said == before;
     orphans(&manifest, &title, report);
     scopes::check(file, &manifest, &title, context, report);
     readers::check(file, &manifest, &title, &held, context, report);

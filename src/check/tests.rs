@@ -471,6 +471,65 @@ fn a_second_policy_is_found() {
 }
 
 #[test]
+fn of_very_many_findings_the_first_are_told_and_the_others_counted() {
+    let broken = "---\napiVersion: ageseal.dev/v1alpha1\nkind: SealedSecret\n";
+    let text = format!("{SECRET}---\n{SECRET}{}", broken.repeat(2_000));
+    let all = report("a.yaml", &text, &nothing());
+    assert_eq!((all.findings.len() > 2_000, all.left_out(), all.more()), (true, (0, 0), None));
+    for most in [1, 2, 100] {
+        let some = report("a.yaml", &text, &nothing().at_most(most));
+        assert_eq!(some.findings, all.findings[..most]);
+        assert_eq!(some.left_out(), (all.findings.len() - most, 0));
+        assert_eq!(some.documents, 2_000);
+        let more = some.more().unwrap();
+        assert_eq!((more.code, more.level, more.at), (Code::MoreFindings, Level::Error, None));
+        assert_eq!(more.lines, [format!("and {} more in this file", all.findings.len() - most)]);
+    }
+    // Notes do not take the place of errors, and what git ignores is a note where it is left out too.
+    let text = format!("{}---\n{broken}", format!("{SECRET}---\n").repeat(50));
+    let all = report("a.yaml", &text, &nothing()).findings.len();
+    for (git, left_out) in [(InGit::Unknown, (all - 10, 0)), (InGit::Ignored, (all - 50, 40))] {
+        let mut some = report("a.yaml", &text, &nothing().at_most(10));
+        some.settle(git);
+        assert_eq!(some.left_out(), left_out);
+        assert_eq!(some.more().unwrap().level, Level::Error);
+    }
+    let mut ignored = report("a.yaml", &format!("{SECRET}---\n").repeat(50), &nothing().at_most(10));
+    ignored.settle(InGit::Ignored);
+    let more = ignored.more().unwrap();
+    assert_eq!((more.level, more.lines), (Level::Note, vec!["and 40 more notes in this file".to_owned()]));
+    // An error behind very many notes is told.
+    let prod = classic();
+    let house = House::of(&[&prod]);
+    let base = document("", "db", "shop-prod/db", &[&prod]);
+    let text = format!("{}{SECRET}", format!("{base}---\n").repeat(20));
+    let some = report(PATH, &text, &house.context().at_most(5));
+    assert_eq!(codes(&some)[5..], [Code::PlaintextSecret], "{:#?}", some.findings);
+    assert_eq!(some.left_out(), (0, 15));
+}
+
+#[test]
+fn a_path_without_a_rule_is_told_once_however_many_findings_there_are() {
+    let house = House::of(&[&classic()]);
+    let text = format!("{}{}", format!("{SECRET}---\n").repeat(50), document("a", "db", "a/db", &[&classic()]));
+    let text = format!("{text}---\n{}", document("a", "db", "a/db", &[&classic()]));
+    let rest = |report: &FileReport| report.findings.len() + report.left_out().0;
+    let all = report("other/a.yaml", &text, &house.context());
+    assert_eq!(codes(&all).iter().filter(|code| **code == Code::NoRule).count(), 1);
+    assert_eq!(rest(&report("other/a.yaml", &text, &house.context().at_most(2))), rest(&all));
+}
+
+#[test]
+fn patches_of_one_file_that_nobody_lists_are_one_finding() {
+    let prod = classic();
+    let house = House::of(&[&prod]);
+    let text = format!("{}---\n{}", patch("db", "shop-prod/db", &[&prod]), patch("queue", "shop-prod/queue", &[&prod]));
+    let found = check_tree(&house.context(), &[(PATH, &report(PATH, &text, &house.context()))], &[]);
+    let lines: Vec<_> = found.iter().flat_map(|one| &one.finding.lines).collect();
+    assert_eq!(lines, ["db, queue have no spec.scope, so they patch other documents"]);
+}
+
+#[test]
 fn a_policy_that_cannot_be_followed_is_told_once() {
     let rules = "rules:\n- paths: [\"a/**\"]\n  recipients: [mixed]\n  scopes: [\"*/*\"]\n- paths: [\"b/**\", \"a/**\"]\n  recipients: [mixed]\n  scopes: [\"*/*\"]\n";
     let house = House::with(rules, &[("mixed", format!("{}\n{}\n", public(&classic()), public(&hybrid())))]);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Code, Context, File, FileReport, Finding};
+use super::{Code, Context, File, FileReport, Finding, few};
 use crate::policy::POLICY_PATH;
 
 /// A finding and the file that it is in.
@@ -40,14 +40,20 @@ pub fn check_tree(context: &Context<'_>, reports: &[(&str, &FileReport)], listed
     let listed: BTreeSet<&str> =
         reports.iter().flat_map(|(_, report)| &report.listed).chain(listed).map(String::as_str).collect();
     for (path, report) in reports {
-        for patch in report.patches.iter().filter(|_| !listed.contains(path)) {
+        if let Some(patch) = report.patches.first().filter(|_| !listed.contains(path)) {
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
             let name = path.rsplit('/').next().unwrap_or(path);
             let slash = if folder.is_empty() { "" } else { "/" };
             let finding = Finding::new(
                 Code::PatchNotListed,
                 Some(patch.at),
-                format!("{} has no spec.scope, so it patches another document", patch.name),
+                match report.patches.len() {
+                    1 => format!("{} has no spec.scope, so it patches another document", patch.name),
+                    _ => {
+                        let names: Vec<&str> = report.patches.iter().map(|patch| patch.name.as_str()).collect();
+                        format!("{} have no spec.scope, so they patch other documents", few(&names))
+                    }
+                },
             )
             .hint(format!("add `- path: {name}` to patches of {folder}{slash}kustomization.yaml; if it is a document of its own, seal it again"));
             found.push(TreeFinding { path: (*path).to_owned(), finding });

@@ -17,6 +17,12 @@ use super::{POLICY_KIND, POLICY_PATH};
 /// The longest name of a recipients file, in characters.
 const MAX_NAME: usize = 63;
 
+/// The most rules of a policy, and the most entries of its allow-list.
+pub const MAX_RULES: usize = 1_000;
+
+/// The most path patterns, scopes and names of recipients of a policy, all taken together.
+pub const MAX_PATTERNS: usize = 10_000;
+
 const FIELDS: [&str; 5] = ["apiVersion", "kind", "rules", "allow", "serverSideApply"];
 const RULE_FIELDS: [&str; 3] = ["paths", "recipients", "scopes"];
 const ALLOW_FIELDS: [&str; 2] = ["paths", "reason"];
@@ -120,6 +126,10 @@ impl Policy {
         }
         reader.constant(root, "apiVersion", API_VERSION);
         reader.constant(root, "kind", POLICY_KIND);
+        // Every file is held against every rule: what nobody can have written by hand is not worked through.
+        if let Some(problem) = too_many(root) {
+            return Err(vec![problem]);
+        }
         let rules = match reader.required(root, "the policy", "rules", "a list of {paths, recipients, scopes}") {
             Some(node) => reader.items(node, "rules", "{paths, recipients, scopes}"),
             None => vec![],
@@ -225,6 +235,25 @@ impl Rule {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.recipients.iter().map(|name| name.name.as_str())
     }
+}
+
+/// The fault of a policy that is too long, at the first thing that is too much.
+fn too_many(root: Node<'_>) -> Option<Problem> {
+    let problem = |code, what: &str, count: usize, most: usize, at: Node<'_>| {
+        let problem = Problem::error(code, format!("the policy has {count} {what}, the most is {most}"));
+        Some(problem.at(at.location()).hint("one pattern such as \"overlays/**\" or \"shop-*/*\" stands for many"))
+    };
+    let mut patterns = Vec::new();
+    for (field, what) in [("rules", "rules"), ("allow", "entries in allow")] {
+        let Some(list) = root.get(field) else { continue };
+        if let Some(first) = list.items().nth(MAX_RULES) {
+            return problem("too-many-rules", what, list.items().count(), MAX_RULES, first);
+        }
+        let lists = list.items().flat_map(|entry| ["paths", "scopes", "recipients"].map(|field| entry.get(field)));
+        patterns.extend(lists.flatten().flat_map(|list| list.items()));
+    }
+    let first = patterns.get(MAX_PATTERNS)?;
+    problem("too-many-patterns", "path patterns, scopes and names", patterns.len(), MAX_PATTERNS, *first)
 }
 
 /// The mapping that is the policy.
@@ -400,20 +429,48 @@ serverSideApply: true
     }
 
     #[test]
+    fn a_policy_that_is_too_long_is_refused_at_the_first_thing_too_many() {
+        let rule = "- {paths: [a], recipients: [b], scopes: ['c/*']}\n";
+        let rules = |count: usize| format!("rules:\n{}", rule.replace("[a]", "[a, p]").repeat(count));
+        let told = |text: &str| {
+            let mut found = problems(&format!("{HEAD}{text}"));
+            let one = found.remove(0);
+            assert!(found.is_empty() && one.hint.is_some(), "{found:?}");
+            (one.code, one.message, one.at.map(|at| at.to_string()).unwrap_or_default())
+        };
+        assert_eq!(policy(&format!("{HEAD}{}", rules(1_000))).rules().len(), 1_000);
+        let text = "the policy has 1001 rules, the most is 1000".to_owned();
+        assert_eq!(told(&rules(1_001)), ("too-many-rules", text, "1004:3".to_owned()));
+        let allow = "allow:\n".to_owned() + &"- {paths: [a], reason: r}\n".repeat(1_002);
+        let text = "the policy has 1002 entries in allow, the most is 1000".to_owned();
+        assert_eq!(told(&(rules(1) + &allow)), ("too-many-rules", text, "1006:3".to_owned()));
+        for field in ["paths", "recipients", "scopes"] {
+            let many = vec!["'x/y'"; 9_998].join(", ");
+            let long = rule.replace(&format!("{field}: ["), &format!("{field}: [{many}, "));
+            let text = "the policy has 10001 path patterns, scopes and names, the most is 10000".to_owned();
+            let (code, message, at) = told(&format!("rules:\n{long}"));
+            assert_eq!((code, message, at.split(':').next()), ("too-many-patterns", text, Some("4")));
+        }
+        // Those of the allow-list count too.
+        let text = format!("{}allow:\n{}", rules(999), "- {paths: [a, b, c, d, e, f, g], reason: r}\n".repeat(858));
+        assert_eq!(told(&text).0, "too-many-patterns");
+    }
+
+    #[test]
     fn a_policy_of_the_largest_size_is_read_in_time() {
         let rule = |from: usize| {
-            let paths: Vec<String> = (from..from + 500).map(|path| format!("p{path}")).collect();
+            let paths: Vec<String> = (from..from + 98).map(|path| format!("p{path}")).collect();
             format!("- {{paths: [{}], recipients: [a], scopes: ['a/*']}}\n", paths.join(", "))
         };
-        let rules: String = (0..100).map(|index| rule(500 * index)).collect();
+        let rules: String = (0..100).map(|index| rule(98 * index)).collect();
         let started = std::time::Instant::now();
         assert!(policy(&format!("{HEAD}rules:\n{rules}")).warnings().is_empty());
-        let twice = vec!["p"; 50_000].join(", ");
+        let twice = vec!["p"; 9_998].join(", ");
         let text = format!("{HEAD}rules:\n- {{paths: [{twice}], recipients: [a], scopes: ['a/*']}}\n");
-        assert_eq!(problems(&text).len(), 49_999);
-        let names: Vec<String> = (0..50_000).map(|name| format!("n{name}")).collect();
+        assert_eq!(problems(&text).len(), 9_997);
+        let names: Vec<String> = (0..9_998).map(|name| format!("n{name}")).collect();
         let text = format!("{HEAD}rules:\n- {{paths: [a], recipients: [{}], scopes: ['a/*']}}\n", names.join(", "));
-        assert_eq!(policy(&text).rules()[0].recipients.len(), 50_000);
+        assert_eq!(policy(&text).rules()[0].recipients.len(), 9_998);
         // By the square of the number of texts, it would take minutes.
         assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
     }

@@ -115,6 +115,11 @@ pub fn plan(
             refusals.source.push(problem.hint("remove one of the two, or give it another name"));
             continue;
         }
+        if let Some(patch) = existing.iter().position(|sealed| is_patch_of(sealed, &place)) {
+            matched.insert(patch);
+            refusals.existing.push(overlay_patch(&existing[patch], &place));
+            continue;
+        }
         let over = existing.iter().position(|sealed| is_same(sealed, &place));
         if let Some(index) = over {
             matched.insert(index);
@@ -204,6 +209,19 @@ pub fn is_for(envelope: &Envelope, recipients: &[&Recipient]) -> bool {
 
 fn is_same(sealed: &SealedManifest<'_>, place: &Place) -> bool {
     sealed.name == place.name && sealed.namespace == place.namespace
+}
+
+/// Whether a document of the file patches the one that is to be written: it may leave the namespace to kustomize.
+fn is_patch_of(sealed: &SealedManifest<'_>, place: &Place) -> bool {
+    sealed.is_patch() && (is_same(sealed, place) || (sealed.name == place.name && sealed.namespace.is_none()))
+}
+
+/// A whole document in the place of a patch would be the object a second time, and the patch would be gone.
+fn overlay_patch(sealed: &SealedManifest<'_>, place: &Place) -> Problem {
+    let fact = format!("{} is an overlay patch in this file, and a source becomes a whole document", describe(place));
+    Problem::error("overlay-patch", fact)
+        .at(sealed.node.location())
+        .hint("seal into another file with -o FILE, or delete the patch first if the whole document is to stand here")
 }
 
 /// A scope in the file that is not the one to seal for was edited by somebody, or meant something else.

@@ -54,6 +54,14 @@ pub enum YamlError {
         /// The limit.
         limit: usize,
     },
+    /// There are more nodes than the limit once each alias is written out.
+    #[error("with its aliases written out, the text has more than {limit} nodes")]
+    TooManyAliased {
+        /// The alias that is one too many, or the collection that holds itself too often.
+        at: Location,
+        /// The limit.
+        limit: usize,
+    },
     /// The text is longer than the limit.
     #[error("the text has {bytes} bytes, the limit is {limit}")]
     TooLarge {
@@ -105,6 +113,7 @@ impl YamlError {
             | Self::UnknownAnchor { at }
             | Self::Directive { at }
             | Self::TooDeep { at, .. }
+            | Self::TooManyAliased { at, .. }
             | Self::ControlCharacter { at, .. }
             | Self::AmbiguousLineBreak { at, .. }
             | Self::NotUtf8 { at } => Some(*at),
@@ -120,7 +129,7 @@ impl YamlError {
             Self::UnknownAnchor { .. } => "unknown-anchor",
             Self::Directive { .. } => "yaml-directive",
             Self::TooDeep { .. } => "nested-too-deep",
-            Self::TooManyNodes { .. } => "too-many-nodes",
+            Self::TooManyNodes { .. } | Self::TooManyAliased { .. } => "too-many-nodes",
             Self::TooLarge { .. } => "too-large",
             Self::ControlCharacter { .. } => "control-character",
             Self::AmbiguousLineBreak { .. } => "ambiguous-line-break",
@@ -150,6 +159,7 @@ impl YamlError {
             Self::UnknownAnchor { .. } => "define the anchor above the alias, or quote the value if the * is meant",
             Self::Directive { .. } => "remove the line, or quote the value if the % is meant",
             Self::TooDeep { .. } | Self::TooManyNodes { .. } | Self::TooLarge { .. } => "split the file",
+            Self::TooManyAliased { .. } => "write the values out where they are few, or split the file",
             Self::ControlCharacter { .. } => {
                 "write it as an escape in double quotes, or keep the value as base64 in data"
             }

@@ -34,5 +34,8 @@ pub const MAX_TEXT: usize = 8 * 1024 * 1024;
 /// The largest number of nodes in one text.
 pub const MAX_NODES: usize = 1_000_000;
 
+/// The largest number of nodes in one text with each alias counted as what it stands for.
+pub const MAX_UNFOLDED: usize = 2 * MAX_NODES;
+
 /// The deepest nesting of collections, block and flow counted apart.
 pub const MAX_NESTING: usize = 64;

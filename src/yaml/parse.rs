@@ -9,7 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::error::YamlError;
 use super::node::{Kind, NONE, Props, Raw, ScalarStyle};
 use super::stream::{RawDocument, Stream, locate};
-use super::{MAX_NESTING, MAX_NODES, MAX_TEXT};
+use super::{MAX_NESTING, MAX_NODES, MAX_TEXT, MAX_UNFOLDED};
 
 /// Above this many keys, duplicates are looked for with a hash table.
 const FEW_KEYS: usize = 16;
@@ -21,7 +21,8 @@ pub(super) fn parse(text: Zeroizing<String>) -> Result<Stream, YamlError> {
     }
     refuse_control_characters(&text)?;
     let mut stream = Stream::empty(Zeroizing::new(String::new()));
-    let mut builder = Builder { text: &text, stream: &mut stream, open: Vec::new(), last_end: 0, anchors: Vec::new() };
+    let mut builder =
+        Builder { text: &text, stream: &mut stream, open: Vec::new(), last_end: 0, anchors: Vec::new(), unfolded: 0 };
     builder.run()?;
     stream.text = text;
     Ok(stream)
@@ -46,6 +47,20 @@ struct Frame {
     /// Whether keys and values alternate.
     mapping: bool,
     flow: bool,
+    /// How many nodes stand before it, with aliases written out.
+    before: u64,
+    /// Its place among the anchors, if it has one.
+    anchor: Option<usize>,
+    /// How many aliases in it refer to itself.
+    circles: u64,
+}
+
+/// What an anchor names.
+#[derive(Clone, Copy)]
+struct Anchor {
+    node: u32,
+    /// How many nodes that is, with aliases written out; none while it is not closed.
+    nodes: Option<u64>,
 }
 
 struct Builder<'t, 's> {
@@ -54,8 +69,10 @@ struct Builder<'t, 's> {
     open: Vec<Frame>,
     /// Where the last node or opening bracket ended: what comes next is looked for from here.
     last_end: usize,
-    /// Node ids by granit's anchor ids.
-    anchors: Vec<u32>,
+    /// What granit's anchor ids stand for.
+    anchors: Vec<Anchor>,
+    /// How many nodes there are so far, with aliases written out.
+    unfolded: u64,
 }
 
 impl<'t> Builder<'t, '_> {
@@ -71,19 +88,13 @@ impl<'t> Builder<'t, '_> {
                 Event::MappingStart(style, ..) => last = self.start(Kind::Mapping, style, &span)?,
                 Event::SequenceStart(style, ..) => last = self.start(Kind::Sequence, style, &span)?,
                 Event::MappingEnd => {
-                    let id = self.end(&span);
+                    let id = self.end(&span)?;
                     self.refuse_duplicates(id)?;
                 }
                 Event::SequenceEnd => {
-                    self.end(&span);
+                    self.end(&span)?;
                 }
-                Event::Alias(anchor) => {
-                    let (start, end) = range(&span);
-                    let target = self.anchors.get(anchor).copied().unwrap_or(NONE);
-                    let raw = Raw { text: (target, 0), ..blank(Kind::Alias, start, end) };
-                    self.add(raw)?;
-                    self.last_end = end;
-                }
+                Event::Alias(anchor) => self.alias(anchor, &span)?,
                 Event::Anchor(anchor, _) => self.anchor(last, anchor, &span),
                 Event::Comment(..) => {
                     let (start, end) = range(&span);
@@ -147,7 +158,36 @@ impl<'t> Builder<'t, '_> {
             }
         }
         nodes.push(raw);
+        self.unfolded += 1;
         Ok(id)
+    }
+
+    /// Adds an alias, and what it stands for to the count of what readers go through: a few bytes here may be millions
+    /// of nodes there.
+    fn alias(&mut self, anchor: usize, span: &Span) -> Result<(), YamlError> {
+        let (start, end) = range(span);
+        let anchor = self.anchors.get(anchor).copied();
+        let target = anchor.map_or(NONE, |anchor| anchor.node);
+        self.add(Raw { text: (target, 0), ..blank(Kind::Alias, start, end) })?;
+        self.last_end = end;
+        match anchor.and_then(|anchor| anchor.nodes) {
+            Some(nodes) => self.unfold(nodes - 1, start),
+            None => {
+                // How much a collection is that holds itself shows at its end.
+                if let Some(frame) = self.open.iter_mut().rev().find(|frame| frame.id == target) {
+                    frame.circles += 1;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn unfold(&mut self, nodes: u64, at: usize) -> Result<(), YamlError> {
+        self.unfolded = self.unfolded.saturating_add(nodes);
+        if self.unfolded > MAX_UNFOLDED as u64 {
+            return Err(YamlError::TooManyAliased { at: locate(self.text, at), limit: MAX_UNFOLDED });
+        }
+        Ok(())
     }
 
     fn props(&mut self, span: &Span) -> u32 {
@@ -169,14 +209,16 @@ impl<'t> Builder<'t, '_> {
         }
         let pair = flow && start == end;
         let props = self.props(span);
+        let before = self.unfolded;
         let id = self.add(Raw { flow, pair, props, ..blank(kind, start, start) })?;
-        self.open.push(Frame { id, last: NONE, children: 0, mapping: kind == Kind::Mapping, flow });
+        let mapping = kind == Kind::Mapping;
+        self.open.push(Frame { id, last: NONE, children: 0, mapping, flow, before, anchor: None, circles: 0 });
         self.last_end = if flow { end } else { start };
         Ok(id)
     }
 
-    fn end(&mut self, span: &Span) -> u32 {
-        let Some(frame) = self.open.pop() else { return NONE };
+    fn end(&mut self, span: &Span) -> Result<u32, YamlError> {
+        let Some(frame) = self.open.pop() else { return Ok(NONE) };
         let nodes = &mut self.stream.nodes;
         let end = if frame.flow && !nodes[frame.id as usize].pair {
             range(span).1
@@ -187,7 +229,13 @@ impl<'t> Builder<'t, '_> {
         };
         nodes[frame.id as usize].end = end as u32;
         self.last_end = self.last_end.max(end);
-        frame.id
+        if let Some(anchor) = frame.anchor {
+            let start = nodes[frame.id as usize].start as usize;
+            let own = self.unfolded - frame.before;
+            self.unfold(own.saturating_mul(frame.circles), start)?;
+            self.anchors[anchor].nodes = Some(self.unfolded - frame.before);
+        }
+        Ok(frame.id)
     }
 
     fn scalar(
@@ -267,9 +315,15 @@ impl<'t> Builder<'t, '_> {
     fn anchor(&mut self, node: u32, anchor: usize, span: &Span) {
         let (start, end) = range(span);
         if self.anchors.len() <= anchor {
-            self.anchors.resize(anchor + 1, NONE);
+            self.anchors.resize(anchor + 1, Anchor { node: NONE, nodes: Some(1) });
         }
-        self.anchors[anchor] = node;
+        self.anchors[anchor] = match self.open.last_mut() {
+            Some(frame) if frame.id == node => {
+                frame.anchor = Some(anchor);
+                Anchor { node, nodes: None }
+            }
+            _ => Anchor { node, nodes: Some(1) },
+        };
         let Some(raw) = self.stream.nodes.get_mut(node as usize) else { return };
         if raw.props == NONE {
             raw.props = self.stream.props.len() as u32;
@@ -638,6 +692,33 @@ mod tests {
         assert_eq!(error(&vec![b'a'; MAX_TEXT + 1]).code(), "too-large");
         assert_eq!(error("-\n".repeat(MAX_NODES).as_bytes()).code(), "too-many-nodes");
         assert!(!error(b"password: @hunter2\n").to_string().contains('@'));
+    }
+
+    #[test]
+    fn aliases_that_stand_for_very_many_nodes_are_refused() {
+        let refused = |text: &str| match parse(Zeroizing::new(text.to_owned())) {
+            Err(YamlError::TooManyAliased { at, limit: MAX_UNFOLDED }) => Some((at.line, at.column)),
+            Err(error) => panic!("{error}"),
+            Ok(_) => None,
+        };
+        let list = |items: usize, name: &str| format!("- &{name}\n{}", "  - x\n".repeat(items));
+        let aliases = |count: usize| format!("-\n{}", "  - *a\n".repeat(count));
+        assert_eq!(refused(&(list(999, "a") + &aliases(MAX_UNFOLDED / 1000 - 2))), None);
+        assert_eq!(refused(&(list(999, "a") + &aliases(MAX_UNFOLDED / 1000))), Some((3000, 5)));
+        assert_eq!(refused(&(list(10, "a") + &aliases(100_000))), None);
+        // Aliases of aliases.
+        let steps: String =
+            (1..7).map(|n| format!("- &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "))).collect();
+        assert_eq!(refused(&format!("- &a0 [x]\n{steps}")), Some((7, 48)));
+        let steps: String =
+            (1..5).map(|n| format!("- &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "))).collect();
+        assert_eq!(refused(&format!("- &a0 [x]\n{steps}")), None);
+        // A collection that holds itself is gone through once for each time that it says so.
+        assert_eq!(refused("- &a [*a, b]\n- *a\n"), None);
+        assert_eq!(refused(&format!("- x\n- &a [{}]\n", vec!["*a"; 2000].join(", "))), Some((2, 6)));
+        // A name that is given anew stands for the new node.
+        let anew = format!("{}- &a x\n{}", list(100_000, "a"), aliases(10_000));
+        assert_eq!(refused(&anew), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ageseal::check::{File, Level, check_text};
+use ageseal::check::{Code, File, Level, check_text};
 
 use crate::clock;
 use crate::error::{CliError, Errors, Exit, Outcome};
@@ -56,12 +56,12 @@ pub struct Args {
 pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let start = Instant::now();
     let (paths, folder) = paths(args)?;
-    let mut files = files::walk(&paths)?.files;
-    let stdin = files.first().is_some_and(|file| is_stdin(file));
+    let mut walk = files::walk(&paths)?;
+    let stdin = walk.files.first().is_some_and(|file| is_stdin(file));
     if stdin {
-        files.remove(0);
+        walk.files.remove(0);
     }
-    refuse(args, stdin, files.is_empty(), &paths)?;
+    refuse(args, stdin, walk.files.is_empty(), &paths)?;
     let keys = if args.identities.given() { Some(args.identities.load(ui)?) } else { None };
     if let Some(keys) = &keys {
         keys.require()?;
@@ -73,10 +73,11 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     if stdin {
         check_stdin(ui, args, mode, &mut outcome, &mut summary)?;
     }
-    tree::check(ui, files, mode, &mut outcome, &mut summary)?;
+    tree::check(ui, walk, mode, &mut outcome, &mut summary)?;
 
     outcome.told.sort_by(|one, other| {
-        let key = |told: &Told| (told.finding.at, told.finding.code);
+        // What says how many more there are comes last.
+        let key = |told: &Told| (told.finding.code == Code::MoreFindings, told.finding.at, told.finding.code);
         one.shown.cmp(&other.shown).then_with(|| key(one).cmp(&key(other)))
     });
     summary.seconds = start.elapsed().as_secs_f64();
@@ -92,11 +93,11 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
 /// # Errors
 /// A folder or a policy that cannot be read; of single files, they are in the list.
 pub(super) fn look(ui: &Ui, folder: PathBuf) -> Result<(Vec<Told>, Vec<CliError>, Summary), Errors> {
-    let files = files::walk(&[folder])?.files;
+    let walk = files::walk(&[folder])?;
     let mode = Mode { now: clock::now(), strict: false, ring: None };
     let mut summary = Summary::default();
     let mut outcome = tree::Outcome::default();
-    tree::check(ui, files, mode, &mut outcome, &mut summary)?;
+    tree::check(ui, walk, mode, &mut outcome, &mut summary)?;
     Ok((outcome.told, outcome.errors, summary))
 }
 
@@ -149,11 +150,13 @@ fn check_stdin(
     let report = check_text(File { path, shown: "<stdin>", built: true }, bytes, &context);
     summary.files += 1;
     summary.allowed += report.allowed;
+    summary.leave_out(report.left_out());
     summary.opened = summary.opened.map(|opened| opened + report.opened);
     let tell = |finding| {
         let shown = "<stdin>".to_owned();
         Told { path: path.map_or_else(|| shown.clone(), str::to_owned), shown, finding }
     };
-    outcome.told.extend(report.findings.into_iter().map(tell));
+    let more = report.more();
+    outcome.told.extend(report.findings.into_iter().chain(more).map(tell));
     Ok(())
 }

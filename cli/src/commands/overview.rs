@@ -42,7 +42,7 @@ pub fn run(ui: &Ui) -> Outcome {
             (Vec::new(), None)
         }
     };
-    wrongs.extend(group(told.iter().filter(|told| is_wrong(told))));
+    wrongs.extend(group(&told));
     // Notes wait behind what must be acted on.
     wrongs.sort_by_key(|wrong| !wrong.error);
     headline(ui, &top, summary.as_ref(), &names);
@@ -107,14 +107,17 @@ fn is_wrong(told: &Told) -> bool {
 }
 
 /// One line a file and kind of finding, in the order of the paths.
-fn group<'t>(told: impl Iterator<Item = &'t Told>) -> Vec<Wrong> {
-    let mut told: Vec<&Told> = told.collect();
+fn group(told: &[Told]) -> Vec<Wrong> {
+    let (cut, told): (Vec<&Told>, Vec<&Told>) =
+        told.iter().filter(|told| is_wrong(told)).partition(|told| told.finding.code == Code::MoreFindings);
+    let mut told = told;
     told.sort_by(|one, other| one.shown.cmp(&other.shown).then(one.finding.code.cmp(&other.finding.code)));
     let same = |one: &&Told, other: &&Told| one.shown == other.shown && one.finding.code == other.finding.code;
     told.chunk_by(same)
         .map(|several| {
             let Told { shown, finding, .. } = several[0];
-            let number = if several.len() > 1 { format!(" ({})", several.len()) } else { String::new() };
+            let or_more = if cut.iter().any(|more| more.shown == *shown) { " or more" } else { "" };
+            let number = if several.len() > 1 { format!(" ({}{or_more})", several.len()) } else { String::new() };
             Wrong {
                 error: finding.level == Level::Error,
                 place: shown.clone(),

@@ -8,4 +8,4 @@ mod walk;
 pub use private::{make_private_folder, write_private};
 pub use read::{Want, is_stdin, read};
 pub use replace::{Batch, Before, replace};
-pub use walk::walk;
+pub use walk::{Walk, walk};

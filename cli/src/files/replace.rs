@@ -8,6 +8,9 @@
 //! mode; a temporary file holds nothing but what the target was going to hold. Two runs that write the same file
 //! cannot undo each other's work: the second one is told. What was written survives a power cut.
 //!
+//! A run that is killed outright leaves its temporary file, `.NAME.XXXXXX.tmp`. No other run deletes it, since one that
+//! is still at work has one too: `check` tells it.
+//!
 //! Assumptions: the file system keeps what `fsync` promises, and advisory locks on folders where it has them at all.
 
 use std::collections::BTreeMap;

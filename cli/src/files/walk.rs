@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use ageseal::check::{left_over, second_folder};
 use walkdir::{DirEntry, WalkDir};
 
 use super::read::{is_stdin, special};
@@ -14,6 +15,8 @@ use crate::error::{CliError, Errors, io_fact};
 pub struct Walk {
     /// The files, sorted, each once; `-` comes first if it was named.
     pub files: Vec<PathBuf>,
+    /// What else is below the folders, and tells something by its name alone; sorted.
+    pub names: Vec<PathBuf>,
 }
 
 /// Lists the files for these paths.
@@ -23,9 +26,11 @@ pub struct Walk {
 /// `templates` of a Helm chart, which are not YAML. Symbolic links are not followed: below a folder they are passed
 /// over, and a named one is an error that says where it leads.
 ///
+/// Folders, links and files that are told by their name ([`second_folder`], [`left_over`]) are listed apart, whatever they are.
+///
 /// Errors: all that is wrong with the paths at once.
 pub fn walk(paths: &[PathBuf]) -> Result<Walk, Errors> {
-    let mut found = BTreeSet::new();
+    let mut found = Found::default();
     let mut walk = Walk::default();
     let mut errors = Vec::new();
     for path in paths {
@@ -39,7 +44,7 @@ pub fn walk(paths: &[PathBuf]) -> Result<Walk, Errors> {
             Err(error) => errors.push(CliError::input(io_fact(&error)).path(path)),
             Ok(meta) if meta.is_symlink() => errors.push(symlink(path)),
             Ok(meta) if meta.is_file() => {
-                found.insert(plain(path));
+                found.files.insert(plain(path));
             }
             Ok(meta) if meta.is_dir() => below(path, &mut found, &mut errors),
             Ok(meta) => {
@@ -49,16 +54,28 @@ pub fn walk(paths: &[PathBuf]) -> Result<Walk, Errors> {
         }
     }
     Errors::none_or(errors)?;
-    walk.files.extend(found);
+    walk.files.extend(found.files);
+    walk.names.extend(found.names);
     Ok(walk)
 }
 
-fn below(root: &Path, found: &mut BTreeSet<PathBuf>, errors: &mut Vec<CliError>) {
+#[derive(Default)]
+struct Found {
+    files: BTreeSet<PathBuf>,
+    names: BTreeSet<PathBuf>,
+}
+
+fn below(root: &Path, found: &mut Found, errors: &mut Vec<CliError>) {
     let entries = WalkDir::new(root).follow_links(false).into_iter();
     for entry in entries.filter_entry(|entry| entry.depth() == 0 || !is_skipped(entry)) {
+        if let Ok(entry) = &entry
+            && entry.file_name().to_str().is_some_and(tells)
+        {
+            found.names.insert(plain(entry.path()));
+        }
         match entry {
             Ok(entry) if entry.file_type().is_file() && is_ours(entry.path()) => {
-                found.insert(plain(entry.path()));
+                found.files.insert(plain(entry.path()));
             }
             Ok(_) => {}
             Err(error) => {
@@ -68,6 +85,11 @@ fn below(root: &Path, found: &mut BTreeSet<PathBuf>, errors: &mut Vec<CliError>)
             }
         }
     }
+}
+
+/// Whether a name alone says what is to be told.
+fn tells(name: &str) -> bool {
+    second_folder(name).is_some() || left_over(name).is_some()
 }
 
 fn is_ours(path: &Path) -> bool {

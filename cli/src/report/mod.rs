@@ -5,7 +5,7 @@ mod json;
 mod sarif;
 mod text;
 
-use ageseal::check::{Finding, Level};
+use ageseal::check::{Code, Finding, Level};
 
 use crate::ui::Ui;
 
@@ -45,12 +45,24 @@ pub struct Summary {
     pub values: usize,
     /// How many plaintext Secrets the policy allows.
     pub allowed: usize,
+    /// How many errors were left out of the list.
+    pub more_errors: usize,
+    /// How many notes were left out of the list.
+    pub more_notes: usize,
     /// How many values were opened, if any were to be.
     pub opened: Option<usize>,
     /// Which folder, if it was not named.
     pub folder: Option<String>,
     /// How long it took, in seconds.
     pub seconds: f64,
+}
+
+impl Summary {
+    /// Adds the errors and notes of a file that its list lacks.
+    pub fn leave_out(&mut self, (errors, notes): (usize, usize)) {
+        self.more_errors += errors;
+        self.more_notes += notes;
+    }
 }
 
 /// Prints the findings, which are sorted, and the summary.
@@ -64,7 +76,8 @@ pub fn print(ui: &Ui, format: Format, told: &[Told], summary: &Summary) {
 }
 
 /// How many findings fail the run, and how many do not.
-fn count(told: &[Told]) -> (usize, usize) {
-    let errors = told.iter().filter(|told| told.finding.level == Level::Error).count();
-    (errors, told.len() - errors)
+fn count(told: &[Told], summary: &Summary) -> (usize, usize) {
+    let listed = told.iter().filter(|told| told.finding.code != Code::MoreFindings);
+    let (errors, notes): (Vec<&Told>, Vec<&Told>) = listed.partition(|told| told.finding.level == Level::Error);
+    (errors.len() + summary.more_errors, notes.len() + summary.more_notes)
 }

@@ -99,6 +99,46 @@ fn a_read_only_folder() {
 }
 
 #[test]
+fn what_a_killed_run_leaves_is_told_and_holds_nothing_plain() {
+    let t = both();
+    let _ = t.run(&["check", "-q"]).exit(1);
+    let before = t.read(FILE);
+    // Who holds the folder makes a run wait right before its rename, with all of it written.
+    let folder = fs::File::open(t.path("prod")).unwrap();
+    folder.lock().unwrap();
+    let mut run = t.command();
+    let mut run =
+        run.args(["seal", SOURCE]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let left = || t.names().into_iter().find(|name| name.ends_with(".tmp"));
+    let start = Instant::now();
+    let whole = |name: &String| t.read(name).ends_with("-----END AGE ENCRYPTED FILE-----\n");
+    while !left().is_some_and(|name| whole(&name)) && start.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(5));
+    }
+    run.kill().unwrap();
+    let _ = run.wait().unwrap();
+    drop(folder);
+    let name = left().unwrap();
+    assert!(name.starts_with("prod/.db.sealed.yaml.") && leak(t.read(&name).as_bytes()).is_none(), "{name}");
+    assert_eq!(t.read(FILE), before);
+
+    let note = "note: left over from a run that was killed";
+    let told = t.run(&["check"]).exit(1);
+    assert!(
+        told.stdout.contains(&format!("{note}\n  {name}   it was to become db.sealed.yaml, and never did")),
+        "{}",
+        told.stdout
+    );
+    // The next run is not in its way, leaves it alone, and nothing reads it.
+    let _ = t.run(&["seal", SOURCE]).ok();
+    assert_ne!(t.read(FILE), before);
+    let _ = t.run(&["open", "prod", "-i", &identity(&t, "prod")]).ok();
+    assert!(t.run(&["check"]).exit(1).stdout.contains(note));
+    fs::remove_file(t.path(&name)).unwrap();
+    assert!(!t.run(&["check"]).exit(1).stdout.contains(note));
+}
+
+#[test]
 fn interrupted_at_any_moment_every_file_is_old_or_new() {
     let t = repo();
     for n in 0..12 {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ageseal::check::{
-    Context, File, FileReport, InGit, TreeFinding, check_text, check_tree, is_kustomization, patches_of,
+    Context, File, FileReport, InGit, TreeFinding, check_text, check_tree, is_kustomization, left_over, patches_of,
+    second_folder, tell_left_over, tell_second_folder,
 };
 use ageseal::recipient::{KeyRing, RecipientKind};
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use walkdir::WalkDir;
 use super::folders::{Group, Placed, place};
 use super::ignored::ignored;
 use crate::error::{CliError, Errors, shown};
-use crate::files::{self, Want};
+use crate::files::{self, Walk, Want};
 use crate::git;
 use crate::progress::Progress;
 use crate::report::{Summary, Told};
@@ -25,6 +26,9 @@ const PARALLEL: usize = 32;
 /// A file of a tree may be anything: one that is too large to be read as YAML is a finding only if it may hold a Secret.
 const WALKED: Want = Want { max: 256 * 1024 * 1024, empty: true, pipe: false };
 
+/// The most errors, and the most notes, that are told of one file.
+const MOST: usize = 100;
+
 /// How a run checks.
 #[derive(Clone, Copy)]
 pub(super) struct Mode<'a> {
@@ -35,7 +39,7 @@ pub(super) struct Mode<'a> {
 
 impl<'a> Mode<'a> {
     pub(super) fn context(self) -> Context<'a> {
-        let context = Context::new(self.now).strict(self.strict);
+        let context = Context::new(self.now).strict(self.strict).at_most(MOST);
         match self.ring {
             Some(ring) => context.ring(ring),
             None => context,
@@ -63,12 +67,14 @@ struct Checked<'a> {
 /// A policy that cannot be read or may not be trusted: then nothing can be judged.
 pub(super) fn check(
     ui: &Ui,
-    files: Vec<PathBuf>,
+    walk: Walk,
     mode: Mode<'_>,
     outcome: &mut Outcome,
     summary: &mut Summary,
 ) -> Result<(), Errors> {
-    let (placed, groups) = place(ui, files)?;
+    let files = walk.files.len();
+    let (mut placed, groups) = place(ui, walk.files.into_iter().chain(walk.names).collect())?;
+    let names = placed.split_off(files);
     let contexts: Vec<Context<'_>> = groups
         .iter()
         .map(|group| match group.policy() {
@@ -101,12 +107,14 @@ pub(super) fn check(
     }
     summary.files += placed.len();
     let single = groups.len() == 1;
+    outcome.told.extend(by_name(&groups, &placed, &names));
     for ((group, context), mut checked) in groups.iter().zip(&contexts).zip(by_group) {
         ask_git(group, &mut checked);
         for one in &checked {
             summary.sealed += usize::from(one.report.documents > 0);
             summary.values += one.report.values;
             summary.allowed += one.report.allowed;
+            summary.leave_out(one.report.left_out());
             summary.opened = summary.opened.map(|opened| opened + one.report.opened);
         }
         let path_of = |path: &str, shown: &str| {
@@ -119,10 +127,31 @@ pub(super) fn check(
         }
         for Checked { placed, shown, report } in checked {
             let tell = |finding| Told { path: path_of(&placed.path, &shown), shown: shown.clone(), finding };
-            outcome.told.extend(report.findings.into_iter().map(tell));
+            let more = report.more();
+            outcome.told.extend(report.findings.into_iter().chain(more).map(tell));
         }
     }
     Ok(())
+}
+
+/// What the names of files and folders alone tell, those above the files that were named too.
+fn by_name(groups: &[Group], placed: &[Placed], names: &[Placed]) -> Vec<Told> {
+    let tell = |group: &Group, path: &str, shown: String, finding| {
+        let top = groups.len() == 1 && group.top.is_some();
+        Told { path: if top { path.to_owned() } else { shown.clone() }, shown, finding }
+    };
+    let inside = |one: &&Placed| groups[one.group].top.is_some();
+    let second = placed.iter().chain(names).filter(inside);
+    let second: BTreeSet<_> = second.filter_map(|one| Some((one.group, second_folder(&one.path)?))).collect();
+    let second = second.into_iter().map(|(group, folder)| {
+        let group = &groups[group];
+        tell(group, folder, group.shown(folder), tell_second_folder(folder))
+    });
+    let left = names.iter().filter_map(|one| {
+        let target = left_over(one.path.rsplit('/').next().unwrap_or_default())?;
+        Some(tell(&groups[one.group], &one.path, shown(&one.file), tell_left_over(target)))
+    });
+    second.chain(left).collect()
 }
 
 /// Whether no identity of the ring asks anybody for anything: hardware keys and passphrases take one question at a time.

@@ -88,19 +88,26 @@ fn widths(rows: &[Row<'_>]) -> [usize; 5] {
     widths.map(|width| width.min(WIDEST))
 }
 
-/// As many names as there is room for, and how many more there are.
+/// As many names as there is room for, and how many more there are, which takes its part of the room; the first one
+/// always stands.
 pub(super) fn few<'a>(names: impl Iterator<Item = &'a str>, room: usize) -> String {
     let names: Vec<&str> = names.collect();
-    let mut text = String::new();
+    let more = |shown: usize| match names.len() - shown {
+        0 => String::new(),
+        more => format!(", {more} more"),
+    };
+    let mut width = 0;
+    let mut fits = 1.min(names.len());
     for (index, name) in names.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ", " };
-        if index > 0 && text.chars().count() + separator.len() + name.chars().count() > room {
-            return format!("{text}, {} more", names.len() - index);
+        width += name.chars().count() + if index == 0 { 0 } else { 2 };
+        if width > room {
+            break;
         }
-        text.push_str(separator);
-        text.push_str(name);
+        if width + more(index + 1).len() <= room {
+            fits = index + 1;
+        }
     }
-    text
+    names[..fits].join(", ") + &more(fits)
 }
 
 #[cfg(test)]
@@ -114,5 +121,13 @@ mod tests {
         assert_eq!(few(&["host", "user"], 10), "host, user");
         assert_eq!(few(&["host", "user"], 9), "host, 1 more");
         assert_eq!(few(&["a-long-name", "b", "c"], 3), "a-long-name, 2 more");
+        // What says how many more there are is within the room too.
+        let names = ["host", "user", "password", "port"];
+        for room in 12..names.join(", ").len() {
+            let text = few(&names, room);
+            assert!(text.len() <= room && text.ends_with(" more"), "{room}: {text}");
+        }
+        assert_eq!(few(&names, 12), "host, 3 more");
+        assert_eq!(few(&names, 18), "host, user, 2 more");
     }
 }
