@@ -26,7 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     // The command line opens and seals by itself; the commands that name a cluster are clients of its API server.
     ("ageseal-cli", &["ageseal-controller", "kube-runtime", "axum", "prometheus-client"]),
     // The controller has neither a terminal nor the kinds of recipients that run programs.
-    ("ageseal-controller", &["ageseal-cli", "indicatif", "rpassword", "rsa", "walkdir"]),
+    ("ageseal-controller", &["ageseal-cli", "indicatif", "rpassword", "rsa"]),
 ];
 
 /// Checks everything; the first thing that does not hold is the error.
