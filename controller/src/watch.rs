@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ageseal::api::LABEL_MANAGED;
 use futures::stream::{BoxStream, SelectAll, Stream, StreamExt};
@@ -127,29 +127,37 @@ impl SecretSight {
     }
 }
 
-/// A watch that breaks is begun again soon, and then less soon: what happens meanwhile is seen late.
-pub(crate) struct Soon(Duration);
+/// The first wait after a watch broke.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+/// A watch that held this long may be begun again soon.
+const HELD: Duration = Duration::from_secs(30);
 
-impl Default for Soon {
-    fn default() -> Self {
-        Self(Duration::from_millis(100))
-    }
+/// A watch that breaks is begun again soon, and then less soon: what happens meanwhile is seen late.
+///
+/// Only time takes it back to the first wait. A watcher gives news of its own, "a list begins", before the API server has
+/// answered anything, so news is no sign that it works.
+#[derive(Default)]
+pub(crate) struct Soon {
+    broke: Option<(Duration, Instant)>,
 }
 
 impl Iterator for Soon {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let wait = self.0;
-        self.0 = (wait * 2).min(Duration::from_secs(5));
+        let wait = match self.broke {
+            Some((wait, at)) if at.elapsed() < HELD => (wait * 2).min(LAST_WAIT),
+            _ => FIRST_WAIT,
+        };
+        self.broke = Some((wait, Instant::now()));
         Some(jittered(wait))
     }
 }
 
 impl Backoff for Soon {
-    fn reset(&mut self) {
-        *self = Self::default();
-    }
+    fn reset(&mut self) {}
 }
 
 fn watches<K, T>(apis: Vec<Api<K>>, stream: impl Fn(usize, Api<K>) -> BoxStream<'static, News<T>>) -> Watches<T> {
@@ -177,5 +185,22 @@ fn news<T>(scope: usize, event: Result<Event<T>, watcher::Error>) -> News<T> {
         Ok(Event::Delete(object)) => News::Gone { object },
         // What the error says is the API server's text, and the watch begins again by itself.
         Err(_) => News::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_begins_and_fails_is_tried_less_and_less_often() {
+        // What a watcher says while the API server is away, again and again.
+        let turns = stream::iter((0..100).flat_map(|_| [Ok(()), Err(())]));
+        let broken = turns.backoff(Soon::default()).filter(|turn| std::future::ready(turn.is_err()));
+        let start = tokio::time::Instant::now();
+        let tries = broken.take_until(tokio::time::sleep(Duration::from_secs(60))).count().await;
+        assert!((10..=30).contains(&tries), "{tries} tries in {:?}", start.elapsed());
     }
 }
