@@ -26,7 +26,10 @@ async fn a_document_becomes_a_secret_and_stays_true_to_it() {
     assert_eq!((status.keys, status.observed_generation), (Some(2), ready.metadata.generation));
     assert_eq!(status.identities, [world.recipient.id().to_string()]);
     let record = recorded(&ready);
-    assert_eq!((Some(record.uid), Some(record.resource_version)), (secret.metadata.uid, secret.metadata.resource_version));
+    assert_eq!(
+        (Some(record.uid), Some(record.resource_version)),
+        (secret.metadata.uid, secret.metadata.resource_version)
+    );
     assert!(condition(&ready, "Stalled").is_none() && condition(&ready, "Stale").is_none());
 
     // One key changes, another goes, a third comes: three generations, one Secret.
@@ -174,6 +177,7 @@ async fn a_document_that_nobody_serves_is_left_alone() {
     world.until("db", "Opened").await;
     let own = api.get("db").await.unwrap();
     assert!(own.status.is_none_or(|status| status.conditions.is_empty()));
-    let secrets = kube::Api::<k8s_openapi::api::core::v1::Secret>::namespaced(world.client.clone(), world.system.name());
+    let secrets =
+        kube::Api::<k8s_openapi::api::core::v1::Secret>::namespaced(world.client.clone(), world.system.name());
     assert!(secrets.get_opt("db").await.unwrap().is_none());
 }

@@ -100,7 +100,8 @@ async fn keys_of_others_leave_under_replace_however_they_came() {
     world.secrets().patch("db", &PatchParams::apply("other"), &Patch::Apply(apply)).await.unwrap();
     world.until_values("db", &[("password", "ours")]).await;
     // A key that both had stays ours alone when the document drops it.
-    let apply = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "data": {"password": "b3Vycw=="}});
+    let apply =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "data": {"password": "b3Vycw=="}});
     world.secrets().patch("db", &PatchParams::apply("other"), &Patch::Apply(apply)).await.unwrap();
     world.apply(&world.document("db").value("user", "shop"), json!({})).await;
     world.until_values("db", &[("user", "shop")]).await;
@@ -222,7 +223,8 @@ async fn what_cannot_be_changed_is_made_anew_only_when_asked() {
     world.until_values("db", &[("password", "two")]).await;
     assert_ne!(world.secrets().get("db").await.unwrap().metadata.uid, first);
     // Another type, the same way.
-    let typed = world.document("db").secret_type("kubernetes.io/basic-auth").value("username", "u").value("password", "p");
+    let typed =
+        world.document("db").secret_type("kubernetes.io/basic-auth").value("username", "u").value("password", "p");
     world.apply(&typed, json!({"replace": "Recreate"})).await;
     world.until("db", "Opened").await;
     world.until_values("db", &[("password", "p"), ("username", "u")]).await;
@@ -242,9 +244,12 @@ async fn a_crash_between_delete_and_create_is_made_good() {
     world.until("db", "Opened").await;
     // What a crash leaves: the controller is gone, the Secret too, and the document says something new.
     world.controller.kill();
-    world.apply(&world.document("db").value("password", "two"), json!({"immutable": true, "replace": "Recreate"})).await;
+    world
+        .apply(&world.document("db").value("password", "two"), json!({"immutable": true, "replace": "Recreate"}))
+        .await;
     world.secrets().delete("db", &DeleteParams::default()).await.unwrap();
-    let next = ageseal_cluster::Controller::start(world.plane, support::options(&world.system, &[&world.namespace], &[]));
+    let next =
+        ageseal_cluster::Controller::start(world.plane, support::options(&world.system, &[&world.namespace], &[]));
     next.ready().await;
     world.until_values("db", &[("password", "two")]).await;
 }
@@ -256,9 +261,7 @@ async fn recreating_wants_the_secret_to_name_the_document() {
         .make(json!({"metadata": {"name": "db", "annotations": {"ageseal.dev/adopt-by": "db"}}, "immutable": true,
             "stringData": {"theirs": "stays"}}))
         .await;
-    world
-        .apply(&world.document("db").value("password", "ours"), json!({"adopt": true, "replace": "Recreate"}))
-        .await;
+    world.apply(&world.document("db").value("password", "ours"), json!({"adopt": true, "replace": "Recreate"})).await;
     world.until("db", "ImmutableConflict").await;
     assert_eq!(world.values("db").await.unwrap()["theirs"], "stays");
 }
