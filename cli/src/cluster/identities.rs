@@ -108,6 +108,12 @@ impl Held {
         }
     }
 
+    /// A Secret of this name, label and mark.
+    #[cfg(test)]
+    pub(crate) fn for_tests(secret: &str, state: State, mark: Option<Mark>) -> Self {
+        Self { secret: secret.to_owned(), state, mark, created: None, version: None }
+    }
+
     /// The id, as far as the metadata tells it: by the mark, or by the name that `keys restore` gives.
     pub fn claimed_id(&self) -> Option<RecipientId> {
         self.mark.map(|mark| mark.id).or_else(|| self.secret.strip_prefix(IDENTITY_PREFIX)?.parse().ok())
@@ -279,13 +285,7 @@ mod tests {
 
     #[test]
     fn the_next_serial_is_above_all_that_were_given() {
-        let held = |text: &str| Held {
-            secret: String::new(),
-            state: State::Active,
-            mark: Mark::parse(text),
-            created: None,
-            version: None,
-        };
+        let held = |text: &str| Held::for_tests("x", State::Active, Mark::parse(text));
         let all = [held(&format!("3.{ID}")), held("junk"), held(&format!("1.{ID}"))];
         assert_eq!(next_serial(&all, None), 4);
         assert_eq!(next_serial(&all, Some(7)), 8);

@@ -7,6 +7,7 @@ mod get;
 mod init;
 mod install;
 mod keygen;
+mod keys;
 mod man;
 mod open;
 mod overview;
@@ -37,6 +38,7 @@ pub enum Command {
     Show(show::Args),
     Check(check::Args),
     Recipients(recipients::Args),
+    Keys(keys::Args),
     Install(install::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -56,6 +58,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Show(args)) => show::run(ui, &args),
         Some(Command::Check(args)) => check::run(ui, &args),
         Some(Command::Recipients(args)) => recipients::run(ui, &args),
+        Some(Command::Keys(args)) => keys::run(ui, &args),
         Some(Command::Install(args)) => install::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
