@@ -216,6 +216,39 @@ fn cases() -> Vec<Case> {
         case("install", "ageseal install --image=\"-$C\" --namespaces \"$C,$C\" --namespace \"$C\""),
         case("install", "ageseal install --backup-recipient \"$C\" --backup-recipient \"$(tail -1 $ID)\""),
         case("install", "ageseal install \"$C\"; ageseal install --backup-recipient value.txt"),
+        case("recipients", "KUBECONFIG=dead.yaml ageseal recipients sync prod --yes"),
+        case("recipients", "KUBECONFIG=value.txt ageseal recipients sync prod"),
+        case("recipients", "KUBECONFIG=plugin.yaml ageseal recipients sync prod"),
+        case("keys", "KUBECONFIG=dead.yaml ageseal keys list; KUBECONFIG=dead.yaml ageseal keys usage --json"),
+        case("keys", "KUBECONFIG=value.txt ageseal keys list; ageseal keys list --kubeconfig prod/db.secret.yaml"),
+        case("keys", "KUBECONFIG=plugin.yaml ageseal keys list; KUBECONFIG=chatty.yaml ageseal keys list"),
+        case(
+            "keys",
+            "KUBECONFIG=dead.yaml ageseal keys new --no-backup; KUBECONFIG=dead.yaml ageseal keys new --backup-recipient \"$C\"",
+        ),
+        case("keys", "KUBECONFIG=dead.yaml ageseal keys new --backup-recipient \"$(tail -1 $ID)\""),
+        case(
+            "keys",
+            "KUBECONFIG=dead.yaml ageseal keys backup -r prod -o -; ageseal keys backup -r \"$(tail -1 $ID)\"",
+        ),
+        case(
+            "keys",
+            "KUBECONFIG=dead.yaml ageseal keys restore $ID; KUBECONFIG=dead.yaml ageseal keys restore - < $ID",
+        ),
+        case(
+            "keys",
+            "ageseal keys restore value.txt; ageseal keys restore prod/db.secret.yaml; ageseal keys restore prod/db.sealed.yaml",
+        ),
+        case(
+            "keys",
+            "KUBECONFIG=dead.yaml ageseal keys promote \"$(tail -1 $ID)\"; KUBECONFIG=dead.yaml ageseal keys retire r7d79",
+        ),
+        case("doctor", "ageseal doctor; ageseal doctor --offline --json"),
+        case(
+            "doctor",
+            "KUBECONFIG=dead.yaml ageseal doctor; KUBECONFIG=plugin.yaml ageseal doctor; KUBECONFIG=value.txt ageseal doctor",
+        ),
+        case("doctor", "git init -q && git add -A && AGESEAL_IDENTITY=\"$(tail -1 $ID)\" ageseal doctor"),
         case("completions", "ageseal completions bash"),
         case("man", "ageseal man"),
     ];
@@ -256,6 +289,20 @@ fn folder() -> Scratch {
     t.write("bad.env", format!("export password={CANARY}\n{CANARY}\n{CANARY} = x\n={CANARY}\n"));
     t.write("junk.pem", format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", b64(CANARY), b64(CANARY)));
     t.write("bad.json", format!("{{\"auths\": {{\"r\": {{\"auth\": \"{}\", {CANARY}", b64(CANARY)));
+    // Ways to a cluster that nobody answers at, with credentials that must not be seen either.
+    let kubeconfig = |user: &str| {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: prod\nclusters:\n- name: c\n  cluster: {{server: 'https://127.0.0.1:1'}}\ncontexts:\n- name: prod\n  context: {{cluster: c, user: u}}\nusers:\n- name: u\n  user: {user}\n"
+        )
+    };
+    let plugin = |line: &str| {
+        kubeconfig(&format!(
+            "{{exec: {{apiVersion: client.authentication.k8s.io/v1, interactiveMode: Never, command: sh, args: [-c, '{line}']}}}}"
+        ))
+    };
+    t.write("dead.yaml", kubeconfig(&format!("{{token: '{CANARY}'}}")));
+    t.write("plugin.yaml", plugin(&format!("echo {CANARY}; exit 3")));
+    t.write("chatty.yaml", plugin(&format!("echo token: {CANARY}")));
     // Plaintext where one does not look for it.
     let inner = secret("inner", &format!("stringData:\n  password: {CANARY}\n")).replace('\n', "\n    ");
     t.write(

@@ -1,6 +1,6 @@
 //! `ageseal init`: the policy of a repository, its recovery recipient, and what git has to know.
 
-mod lines;
+pub(super) mod lines;
 mod overlays;
 mod recovery;
 

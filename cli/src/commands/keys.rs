@@ -17,6 +17,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use backup::list as backups;
+
 use ageseal::policy::is_name;
 use ageseal::recipient::Recipient;
 

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod create;
+mod doctor;
 mod get;
 mod init;
 mod install;
@@ -40,6 +41,7 @@ pub enum Command {
     Recipients(recipients::Args),
     Keys(keys::Args),
     Install(install::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -60,6 +62,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Recipients(args)) => recipients::run(ui, &args),
         Some(Command::Keys(args)) => keys::run(ui, &args),
         Some(Command::Install(args)) => install::run(ui, &args),
+        Some(Command::Doctor(args)) => doctor::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),
         Some(Command::Man(args)) => man::run(ui, &args),
         None => overview::run(ui),

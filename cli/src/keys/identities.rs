@@ -19,7 +19,7 @@ use crate::files::{self, Want};
 use crate::ui::Ui;
 
 /// The environment variable that holds a list of identity files.
-const FILES_VARIABLE: &str = "AGESEAL_IDENTITY_FILE";
+pub const FILES_VARIABLE: &str = "AGESEAL_IDENTITY_FILE";
 /// The environment variable that holds identities themselves.
 pub const CONTENT_VARIABLE: &str = "AGESEAL_IDENTITY";
 

@@ -21,7 +21,8 @@ pub fn is_allowed(plugin: &str, trust: Trust) -> bool {
     trust == Trust::User || allowed().contains(plugin)
 }
 
-fn allowed() -> BTreeSet<String> {
+/// The names of the plugins that the user allowed.
+pub fn allowed() -> BTreeSet<String> {
     let variable = std::env::var(ALLOW_VARIABLE).unwrap_or_default();
     let file = super::config_folder().and_then(|folder| std::fs::read_to_string(folder.join(ALLOW_FILE)).ok());
     names(&variable, &file.unwrap_or_default())

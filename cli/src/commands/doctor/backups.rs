@@ -1,0 +1,56 @@
+//! Whether each identity of the cluster has an encrypted copy in it.
+
+use super::finding::{Area, Finding};
+use crate::cluster::identities::Held;
+use crate::cluster::{Cluster, identities};
+use crate::commands::keys::backups;
+
+const AREA: Area = Area::Cluster;
+const CHECK: &str = "backups";
+
+pub(super) fn look(cluster: &Cluster) -> Vec<Finding> {
+    // That they cannot be listed is a finding of the identities'.
+    let Ok(held) = identities::list(cluster) else { return vec![] };
+    let copies = match backups(cluster) {
+        Ok(copies) => copies,
+        Err(error) => return vec![Finding::refused(CHECK, &error)],
+    };
+    let mut ids: Vec<_> = held.iter().filter_map(Held::claimed_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let missing: Vec<_> =
+        ids.iter().filter(|id| !copies.get(*id).is_some_and(Option::is_some)).map(ToString::to_string).collect();
+    let unsaid: Vec<_> =
+        held.iter().filter(|held| held.claimed_id().is_none()).map(|held| held.secret.clone()).collect();
+    let mut findings = vec![];
+    if missing.is_empty() {
+        findings.push(Finding::good(
+            AREA,
+            CHECK,
+            format!("each of {} identities has an encrypted backup in the cluster", ids.len()),
+        ));
+    } else {
+        let mend = format!(
+            "ageseal keys backup {} --recipient recovery --store --context {}",
+            missing.join(" "),
+            cluster.context()
+        );
+        findings.push(
+            Finding::wrong(AREA, CHECK, "identities have no encrypted backup in the cluster: whoever loses it loses what is sealed for them alone")
+                .list(missing)
+                .mend(mend)
+                .mend("for the future: ageseal install --backup-recipient RECIPIENT"),
+        );
+    }
+    if !unsaid.is_empty() {
+        findings.push(
+            Finding::unknown(
+                AREA,
+                CHECK,
+                "these identity Secrets do not say which identity is in them, so neither whether it has a backup",
+            )
+            .list(unsaid),
+        );
+    }
+    findings
+}
