@@ -34,6 +34,7 @@ fn the_verbs_of_whoever_has_no_key() {
         "ageseal show --json prod/db.sealed.yaml",
         "ageseal check",
         "ageseal recipients list",
+        "ageseal doctor --offline || test $? = 1",
         "ageseal install --namespaces shop-prod",
         "ageseal",
     ] {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use age::secrecy::SecretString;
+use age::secrecy::{ExposeSecret, SecretString};
 use kube::Config;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use zeroize::Zeroizing;
@@ -77,6 +77,12 @@ fn prepare(user: &mut AuthInfo) -> Result<(), CliError> {
     if let Some(exec) = &mut user.exec {
         exec.drop_env = Some(vec![CONTENT_VARIABLE.to_owned()]);
     }
+    // What no header can hold would end the program inside the client.
+    let fits = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
+    let unfit = || CliError::input("the token of the kubeconfig has characters that none can have");
+    if user.token.as_ref().is_some_and(|token| !fits(token.expose_secret())) {
+        return Err(unfit());
+    }
     // A token file may end in a newline, which kubectl takes off and the client here does not.
     if let (None, Some(path)) = (&user.token, &user.token_file) {
         let path = Path::new(path);
@@ -85,6 +91,9 @@ fn prepare(user: &mut AuthInfo) -> Result<(), CliError> {
                 .place(place(path))
                 .cause(io_fact(&error))
         })?;
+        if !fits(token.trim()) {
+            return Err(unfit());
+        }
         user.token = Some(SecretString::from(token.trim().to_owned()));
     }
     Ok(())
@@ -98,7 +107,8 @@ impl Chosen {
                 .map(|config| (config, IN_CLUSTER.to_owned()))
                 .map_err(|_| CliError::input("this looks like a pod, and has no ServiceAccount that can be used")),
             Self::Context { kubeconfig, context } => {
-                let own_proxy = has_proxy(&kubeconfig, &context);
+                let mut kubeconfig = kubeconfig;
+                let own_proxy = own_proxy(&mut kubeconfig, &context);
                 let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
                 let mut config =
                     Config::from_custom_kubeconfig(*kubeconfig, &options).await.map_err(|error| told(&error, None))?;
@@ -111,13 +121,18 @@ impl Chosen {
     }
 }
 
-/// Whether the kubeconfig itself names a proxy for the cluster of a context.
-fn has_proxy(kubeconfig: &Kubeconfig, context: &str) -> bool {
+/// Whether the kubeconfig itself names a proxy for the cluster of a context. If it does not, one stands there afterwards
+/// that is never asked: else the client would take the environment's, whatever the environment exempts from it.
+fn own_proxy(kubeconfig: &mut Kubeconfig, context: &str) -> bool {
     let named = kubeconfig.contexts.iter().find(|named| named.name == context);
-    let cluster = named.and_then(|named| named.context.as_ref()).map(|context| context.cluster.as_str());
-    let named = kubeconfig.clusters.iter().find(|named| Some(named.name.as_str()) == cluster);
-    let proxy = named.and_then(|named| named.cluster.as_ref()).and_then(|cluster| cluster.proxy_url.as_ref());
-    proxy.is_some_and(|proxy| !proxy.is_empty())
+    let cluster = named.and_then(|named| named.context.as_ref()).map(|context| context.cluster.clone());
+    let named = kubeconfig.clusters.iter_mut().find(|named| Some(&named.name) == cluster.as_ref());
+    let Some(cluster) = named.and_then(|named| named.cluster.as_mut()) else { return false };
+    let own = cluster.proxy_url.as_ref().is_some_and(|proxy| !proxy.is_empty());
+    if !own {
+        cluster.proxy_url = Some("http://proxy.invalid".to_owned());
+    }
+    own
 }
 
 type Read = (Kubeconfig, Vec<PathBuf>);
@@ -181,10 +196,13 @@ fn told(error: &KubeconfigError, path: Option<&Path>) -> CliError {
         KubeconfigError::MissingClusterUrl | KubeconfigError::ParseClusterUrl(_) => {
             CliError::input("the kubeconfig says no address of the cluster that could be used")
         }
+        KubeconfigError::ParseProxyUrl(_) => {
+            CliError::input("the proxy-url of the cluster in the kubeconfig is not the address of a proxy")
+        }
         KubeconfigError::KindMismatch | KubeconfigError::ApiVersionMismatch => {
             at(CliError::input("this is a file of another kind than the other kubeconfigs"))
         }
-        // The rest is about proxies and a context, which are looked at before.
+        // The rest is about the context, which is looked at before.
         _ => at(CliError::input("the kubeconfig cannot be used")),
     }
 }

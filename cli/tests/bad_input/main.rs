@@ -6,6 +6,7 @@ mod repo;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cluster;
 mod files;
 mod install;
 mod policy;
