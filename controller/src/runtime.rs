@@ -223,19 +223,7 @@ fn readiness(
 }
 
 fn healthy(health: IdentityHealth) -> Result<(), String> {
-    match health {
-        IdentityHealth::Ok => Ok(()),
-        IdentityHealth::Starting => Err("not all of them were read yet".to_owned()),
-        IdentityHealth::None { .. } => Err("there is none yet; the leader makes the first".to_owned()),
-        IdentityHealth::Lost { published: None } => Err(
-            "IdentityLost: documents were opened here before, and no identity is left: bring one back with `ageseal keys restore`, or make another with `ageseal keys new`"
-                .to_owned(),
-        ),
-        IdentityHealth::Lost { published: Some(mark) } => Err(format!(
-            "IdentityLost: the published identity {} is gone: bring it back with `ageseal keys restore`, or make another with `ageseal keys new`",
-            mark.id
-        )),
-    }
+    if health == IdentityHealth::Ok { Ok(()) } else { Err(health.to_string()) }
 }
 
 /// `/livez`: the election takes a step every retry period, whatever the API server does. If it takes none for long, the

@@ -196,6 +196,10 @@ impl Keeper {
             }
         }
         self.missing_since = None;
+        // Whoever waits until we are ready may read the ConfigMap then. Later it is mended, and that is no reason to stop.
+        if health == Health::Ok && self.confirmed.is_none() {
+            return;
+        }
         if health != self.health {
             self.health = health;
             self.context.health.send_replace(health);

@@ -209,7 +209,7 @@ impl Health {
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Starting => f.write_str("the identities are not known yet"),
+            Self::Starting => f.write_str("the identities are being read, or the recipient is being published"),
             Self::Ok => f.write_str("there is a current identity"),
             Self::Lost { published } => {
                 f.write_str("IdentityLost: ")?;
