@@ -100,6 +100,10 @@ impl Pending {
         let created = Timestamp::from_second(now.as_second()).expect("a second of a timestamp is one");
         Self { identity: Identity::generate_hybrid(&mut OsRng), created, backed_up: false }
     }
+
+    fn is_among(&self, identities: &BTreeMap<RecipientId, (Identity, Timestamp)>) -> bool {
+        self.identity.recipient().is_some_and(|recipient| identities.contains_key(&recipient.id()))
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,7 +126,7 @@ impl Hands {
         Self { requests, settings, pending: None }
     }
 
-    /// Forgets an identity that is in no Secret yet: another replica leads.
+    /// Forgets an identity that is in no Secret yet: another replica leads, or none is wanted any more.
     pub fn rest(&mut self) {
         self.pending = None;
     }
@@ -144,7 +148,9 @@ impl Hands {
         if !self.is_as_seen(view).await? || (first && self.configmap(RECIPIENTS_CONFIGMAP).await?.is_some()) {
             return Ok(Outcome::LookAgain);
         }
-        let mut pending = self.pending.take().unwrap_or_else(|| Pending::new(now));
+        // The answer to an earlier try may have been lost: what is in a Secret already is not put into another.
+        let waiting = self.pending.take().filter(|pending| !pending.is_among(&view.identities));
+        let mut pending = waiting.unwrap_or_else(|| Pending::new(now));
         let outcome = self.store(&mut pending, serial).await;
         if matches!(outcome, Err(_) | Ok(Outcome::Taken(_))) {
             self.pending = Some(pending);
@@ -343,10 +349,211 @@ fn secret_body(mark: Mark, file: &str) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use ageseal::api::{Published, PublishedRecipient};
+    use http_body_util::BodyExt;
     use k8s_openapi::api::core::v1::Secret;
+    use kube::Client;
+    use kube::client::Body;
 
     use super::*;
     use crate::identities::content::Content;
+    use crate::identities::plan::{Foreign, PublishReason};
+    use crate::lease::Leadership;
+
+    /// What an API server is asked, and what it answers: the method and the path, and the body as JSON.
+    type Answer = Box<dyn Fn(&str, &Value) -> (u16, Value) + Send + Sync>;
+
+    /// An API server that answers by a function and remembers what it was asked.
+    struct Server {
+        asked: Arc<Mutex<Vec<(String, Value)>>>,
+        answer: Arc<Mutex<Answer>>,
+    }
+
+    impl Server {
+        fn new() -> (Self, Client) {
+            let asked = Arc::<Mutex<Vec<_>>>::default();
+            let answer: Arc<Mutex<Answer>> = Arc::new(Mutex::new(Box::new(|_, _| (500, json!({})))));
+            let server = Self { asked: Arc::clone(&asked), answer: Arc::clone(&answer) };
+            let service = tower::service_fn(move |request: http::Request<Body>| {
+                let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
+                async move {
+                    let path = request.uri().path_and_query().unwrap().as_str();
+                    let what = format!("{} {}", request.method(), path.split('?').next().unwrap());
+                    let body = request.into_body().collect().await.unwrap().to_bytes();
+                    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+                    let (code, answer) = (answer.lock().unwrap())(&what, &body);
+                    asked.lock().unwrap().push((what, body));
+                    Ok::<_, std::convert::Infallible>(
+                        http::Response::builder()
+                            .status(code)
+                            .body(Body::from(answer.to_string().into_bytes()))
+                            .unwrap(),
+                    )
+                }
+            });
+            (server, Client::new(service, "system"))
+        }
+
+        fn answers(&self, answer: impl Fn(&str, &Value) -> (u16, Value) + Send + Sync + 'static) {
+            *self.answer.lock().unwrap() = Box::new(answer);
+        }
+
+        /// What was asked since the last time, and the bodies.
+        fn asked(&self) -> (Vec<String>, Vec<Value>) {
+            std::mem::take(&mut *self.asked.lock().unwrap()).into_iter().unzip()
+        }
+    }
+
+    const LIST: &str = "GET /api/v1/namespaces/system/secrets";
+    const MAKE: &str = "POST /api/v1/namespaces/system/secrets";
+    const LOOK: &str = "GET /api/v1/namespaces/system/secrets/ageseal-identity-2";
+    const BACK_UP: &str = "POST /api/v1/namespaces/system/configmaps";
+    const RENEWAL: Action = Action::Create { serial: 2, first: false };
+
+    fn hands(client: Client, leadership: Leadership) -> (Hands, Identity) {
+        let keeper = Identity::generate_hybrid(&mut OsRng);
+        let recipient = keeper.recipient().unwrap().canonical().parse().unwrap();
+        let settings =
+            Settings { namespace: "system".to_owned(), backup_recipients: vec![recipient], ..Settings::default() };
+        (Hands::new(Requests::new(client, leadership), Arc::new(settings)), keeper)
+    }
+
+    async fn make(hands: &mut Hands, view: &View) -> Result<Outcome, ApplyError> {
+        hands.act(&RENEWAL, view, Timestamp::UNIX_EPOCH).await
+    }
+
+    /// The mark that the body of a request for an identity Secret carries.
+    fn marked(body: &Value) -> String {
+        body["metadata"]["annotations"][ANNOTATION_CURRENT].as_str().unwrap().to_owned()
+    }
+
+    fn none() -> Value {
+        json!({"items": null})
+    }
+
+    fn no(code: u16, reason: &str) -> (u16, Value) {
+        (code, json!({"kind": "Status", "reason": reason, "code": code}))
+    }
+
+    #[tokio::test]
+    async fn a_refused_identity_is_the_same_at_the_next_try_and_backed_up_once() {
+        let (server, client) = Server::new();
+        let (mut hands, _) = hands(client, Leadership::always());
+        server.answers(|what, _| match what {
+            LIST => (200, none()),
+            BACK_UP => (201, json!({"metadata": {}})),
+            _ => no(500, "InternalError"),
+        });
+        assert!(make(&mut hands, &View::default()).await.is_err());
+        let (asked, first) = server.asked();
+        assert_eq!(asked, [LIST, BACK_UP, MAKE]);
+        // In its backup the private key is encrypted.
+        assert!(ageseal::envelope::inspect(first[1]["data"][BACKUP_KEY].as_str().unwrap()).is_ok());
+        server.answers(|what, _| if what == LIST { (200, none()) } else { (201, json!({"metadata": {}})) });
+        let Ok(Outcome::Made(mark)) = make(&mut hands, &View::default()).await else { panic!("it was not made") };
+        let (asked, second) = server.asked();
+        assert_eq!(asked, [LIST, MAKE]);
+        assert_eq!((marked(&second[1]), marked(&first[2])), (mark.to_string(), mark.to_string()));
+        // The next one is another.
+        let Ok(Outcome::Made(other)) = make(&mut hands, &View::default()).await else { panic!("it was not made") };
+        assert_ne!(other.id, mark.id);
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_does_not_put_one_identity_into_two_secrets() {
+        let (server, client) = Server::new();
+        let (mut hands, _) = hands(client, Leadership::always());
+        let stored = Arc::new(Mutex::new(Value::Null));
+        let store = Arc::clone(&stored);
+        server.answers(move |what, body| {
+            if what == MAKE {
+                *store.lock().unwrap() = body.clone();
+            }
+            match what {
+                LIST => (200, none()),
+                BACK_UP => (201, json!({"metadata": {}})),
+                _ => no(504, "Timeout"),
+            }
+        });
+        assert!(make(&mut hands, &View::default()).await.is_err());
+        // It is there all the same. Before a watch shows it, the next try finds it by its name, and knows it.
+        let there = stored.lock().unwrap().clone();
+        let answer = there.clone();
+        server.answers(move |what, _| match what {
+            LIST => (200, none()),
+            LOOK => (200, answer.clone()),
+            _ => no(409, "AlreadyExists"),
+        });
+        let Ok(Outcome::Made(mark)) = make(&mut hands, &View::default()).await else { panic!("it is not known") };
+        assert_eq!(mark.to_string(), marked(&there));
+        // A watch shows it first: then the one that is made next is another.
+        let (server, client) = Server::new();
+        let (mut hands, _) = self::hands(client, Leadership::always());
+        server.answers(|what, _| match what {
+            LIST => (200, none()),
+            BACK_UP => (201, json!({"metadata": {}})),
+            _ => no(504, "Timeout"),
+        });
+        assert!(make(&mut hands, &View::default()).await.is_err());
+        let (_, bodies) = server.asked();
+        let pending = hands.pending.as_ref().unwrap().identity.clone();
+        let mut view = View::default();
+        view.identities.insert(pending.recipient().unwrap().id(), (pending, Timestamp::UNIX_EPOCH));
+        server.answers(|what, _| if what == LIST { (200, none()) } else { (201, json!({"metadata": {}})) });
+        let Ok(Outcome::Made(mark)) = make(&mut hands, &view).await else { panic!("it was not made") };
+        assert_ne!(mark.to_string(), marked(&bodies[2]));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_exists_is_ours_another_replicas_or_a_strangers() {
+        let labelled = json!({"metadata": {"labels": {LABEL_IDENTITY: "active"}}});
+        let bare = json!({"metadata": {}});
+        for (there, expected, keeps) in [
+            (Some(labelled), Outcome::LookAgain, false),
+            (Some(bare), Outcome::Taken(2), true),
+            (None, Outcome::LookAgain, false),
+        ] {
+            let (server, client) = Server::new();
+            let (mut hands, _) = hands(client, Leadership::always());
+            server.answers(move |what, _| match (what, &there) {
+                (LIST, _) => (200, none()),
+                (BACK_UP, _) => (201, json!({"metadata": {}})),
+                (LOOK, Some(there)) => (200, there.clone()),
+                (LOOK, None) => no(404, "NotFound"),
+                _ => no(409, "AlreadyExists"),
+            });
+            assert_eq!(make(&mut hands, &View::default()).await.unwrap(), expected);
+            assert_eq!(hands.pending.is_some(), keeps, "{expected:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_made_or_published_where_a_watch_is_late() {
+        let (server, client) = Server::new();
+        let (mut hands, _) = hands(client, Leadership::always());
+        server.answers(|_, _| (200, json!({"items": [{"metadata": {"name": "s", "uid": "another"}}]})));
+        let view = View { secrets: [("s".to_owned(), "one".to_owned())].into(), ..View::default() };
+        assert_eq!(make(&mut hands, &view).await.unwrap(), Outcome::LookAgain);
+        let recipient = Identity::generate_x25519();
+        let entry = PublishedRecipient::of(recipient.recipient().unwrap(), String::new());
+        let content = Published { serial: 1, current: entry, older: vec![] };
+        let publish = Publish { content, over: None, foreign: Foreign::default(), why: PublishReason::Missing };
+        let published = hands.act(&Action::Publish(publish), &view, Timestamp::UNIX_EPOCH).await;
+        assert_eq!(published.unwrap(), Outcome::LookAgain);
+        assert_eq!(server.asked().0, [LIST, LIST]);
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_lead_writes_nothing() {
+        let (server, client) = Server::new();
+        let (mut hands, _) = hands(client, Leadership::none());
+        server.answers(|_, _| (200, none()));
+        let error = make(&mut hands, &View::default()).await.unwrap_err();
+        assert!(matches!(error, ApplyError::Request(RequestError::NotLeading)));
+        assert_eq!(server.asked().0, [LIST]);
+    }
 
     #[test]
     fn the_body_of_an_identity_secret_is_one() {

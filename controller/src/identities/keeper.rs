@@ -160,6 +160,11 @@ impl Keeper {
         self.tell(&plan, watches);
         self.look_again = plan.look_again.map(|at| now + wait(clock, at));
         self.actions = plan.actions;
+        // An identity that waits for its Secret waits no longer than until none is wanted: it is never made for another day.
+        let wanted = self.actions.iter().any(|action| matches!(action, Action::Create { .. }));
+        if let (Some(hands), false) = (&mut self.hands, wanted) {
+            hands.rest();
+        }
     }
 
     /// Whether a document names an identity. Asked in this order, because the second turns true before the first.

@@ -558,20 +558,26 @@ async fn when_all_identities_are_gone_none_is_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn identities_come_and_go_without_a_restart() {
     let place = Place::new("change").await;
-    let controller = place.ready(&[]).await;
+    // Leader and standby alike know the identities: whoever leads next opens at once.
+    let replicas = [place.start(&[]), place.start(&[])];
+    for replica in &replicas {
+        replica.ready().await;
+    }
     let published = place.published().await.unwrap();
     let (one, two) = (hybrid(), Identity::generate_x25519());
     let (first, second) = (id(&one).to_string(), id(&two).to_string());
     place.document("one", one.recipient().unwrap()).await;
     place.document("two", two.recipient().unwrap()).await;
     let has = |wanted: BTreeSet<String>| {
-        let controller = &controller;
+        let replicas = &replicas;
         async move {
-            eventually(PROMISED, &format!("at hand: {wanted:?}"), || async {
-                let ids = at_hand(controller).await;
-                if ids == wanted { Ok(()) } else { Err(format!("{ids:?}")) }
-            })
-            .await;
+            for replica in replicas {
+                eventually(PROMISED, &format!("at hand: {wanted:?}"), || async {
+                    let ids = at_hand(replica).await;
+                    if ids == wanted { Ok(()) } else { Err(format!("{ids:?}")) }
+                })
+                .await;
+            }
         }
     };
     let own = published.current.id.clone();
@@ -591,7 +597,9 @@ async fn identities_come_and_go_without_a_restart() {
     assert_eq!(place.published().await, Some(published), "identities that were never current are not published");
     // What was opened stays.
     place.opens("one").await;
-    assert_eq!(controller.get("/readyz").await.unwrap().0, 200);
+    for replica in &replicas {
+        assert_eq!(replica.get("/readyz").await.unwrap().0, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
