@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use ageseal::recipient::Identity;
 
-use super::super::content::FaultKind;
+use super::super::content::{Fault, FaultKind};
 use super::*;
 
 /// Five recipients; every test takes the ones it needs.
