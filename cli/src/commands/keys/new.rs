@@ -70,7 +70,9 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     follow(ui, &cluster, "the new recipient is not published yet", |published| {
         published.current.recipient_id() == Some(id)
     });
-    if encrypted.is_none() {
+    // A controller with backup recipients has made one by now.
+    let kept = || super::backup::list(&cluster).is_ok_and(|all| all.get(&id).is_some_and(Option::is_some));
+    if encrypted.is_none() && !kept() {
         ui.warn(
             &CliError::finding("this identity has no backup")
                 .hint(format!("ageseal keys backup {id} --recipient NAME --store")),
