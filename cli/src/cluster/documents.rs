@@ -7,7 +7,7 @@ use ageseal::recipient::RecipientId;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 
-use super::{AskError, Asked, Cluster};
+use super::{AskError, Asked, Cluster, Refusal};
 
 /// What a document's status is worth as a record of who opened it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,13 +106,20 @@ pub fn list(cluster: &Cluster, scope: &Scope) -> Result<Vec<Document>, AskError>
     let resource = "sealedsecrets.ageseal.dev";
     let mut take = |live: Live| all.push(Document::of(live));
     if scope.namespaces.is_empty() {
-        cluster.each(&Asked::new("list", resource), "/apis/ageseal.dev/v1alpha1/sealedsecrets", None, &mut take)?;
+        let path = "/apis/ageseal.dev/v1alpha1/sealedsecrets";
+        cluster.each(&Asked::new("list", resource), path, None, &mut take).map_err(|error| match error.refusal {
+            Refusal::Forbidden => AskError {
+                told: error.told.hint("if the controller serves some namespaces only: --namespaces NAMESPACE,…"),
+                ..error
+            },
+            _ => error,
+        })?;
     }
     for namespace in &scope.namespaces {
         // A name with anything else in it would make another path.
         if let Some(fault) = ageseal::manifest::names::namespace_fault(namespace) {
             return Err(AskError {
-                refusal: super::Refusal::Other,
+                refusal: Refusal::Other,
                 told: crate::error::CliError::usage(format!("--namespaces: the namespace {fault}")),
             });
         }

@@ -96,7 +96,11 @@ fn refusals(args: &Args, all: &[Document], ids: &[RecipientId], id: RecipientId)
     let mut errors = vec![];
     if !needing.is_empty() {
         let lines = needing.iter().map(|document| document.title());
-        let told = CliError::finding(format!("{} need {id}, which was not retired", count(needing.len(), "document")));
+        let told = CliError::finding(format!(
+            "{} {} {id}, which was not retired",
+            count(needing.len(), "document"),
+            if needing.len() == 1 { "needs" } else { "need" }
+        ));
         errors.push(
             listed(told, lines)
                 .hint("seal them for the current recipient, and let the cluster have them")

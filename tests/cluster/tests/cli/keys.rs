@@ -55,7 +55,7 @@ async fn an_identity_is_retired_once_nothing_needs_it() {
     place.until("strange", "NotARecipient").await;
     let run = place.run(&["keys", "retire", &first.id, &here]).exit(1);
     let _ = run
-        .says(&format!("1 document need {}", first.id))
+        .says(&format!("1 document needs {}", first.id))
         .says("of 1 document it is not known who opens them")
         .says("strange: not Ready: NotARecipient");
     let report = place.json(&["keys", "usage", &here], 0);
