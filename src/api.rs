@@ -3,6 +3,7 @@
 //! Types and names alone: no client, no clock. The controller and the commands that talk to a cluster share them, and
 //! `deploy/` is generated from them.
 
+mod backup;
 mod conditions;
 mod crd;
 mod names;
@@ -11,6 +12,7 @@ mod sealed;
 mod spec;
 mod status;
 
+pub use backup::backup_of;
 pub use conditions::{ConditionType, ReadyReason};
 pub use crd::sealed_secrets_crd;
 pub use names::*;

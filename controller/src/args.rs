@@ -150,6 +150,9 @@ pub enum SettingsError {
         /// The deadline.
         deadline: Duration,
     },
+    /// A list that is given and names nothing: whether it means none or all of them is not to be guessed.
+    #[error("{0} is given and empty: name one, or leave it out")]
+    Empty(&'static str),
     /// A Secret type that none is called.
     #[error(
         "--allow-type names `{0}`, which no type of Secret is called: write one such as bootstrap.kubernetes.io/token"
@@ -287,10 +290,13 @@ fn check_namespace(flag: &'static str, name: &str) -> Result<(), SettingsError> 
     if fits { Ok(()) } else { Err(SettingsError::Namespace { flag, name: name.to_owned() }) }
 }
 
-/// The items that are not empty, sorted, once each: an empty variable in a manifest means "none".
-fn tidy(items: Vec<String>) -> Vec<String> {
+/// The items that are not empty, sorted, once each. A list that was given has one: an empty variable in a manifest may be
+/// a value that was not filled in, and "no backups" or "all namespaces" is not what it was to say.
+fn tidy(flag: &'static str, items: Vec<String>) -> Result<Vec<String>, SettingsError> {
+    let given = !items.is_empty();
     let items: BTreeSet<String> = items.into_iter().map(|item| item.trim().to_owned()).collect();
-    items.into_iter().filter(|item| !item.is_empty()).collect()
+    let items: Vec<String> = items.into_iter().filter(|item| !item.is_empty()).collect();
+    if given && items.is_empty() { Err(SettingsError::Empty(flag)) } else { Ok(items) }
 }
 
 #[cfg(test)]
@@ -313,7 +319,26 @@ mod tests {
 
     #[test]
     fn no_flag_at_all_gives_the_defaults() {
-        assert_eq!(parse(&[]).unwrap(), Settings::default());
+        let settings = parse(&["--pod-name=ageseal-controller"]).unwrap();
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn replicas_that_are_told_no_name_have_different_ones() {
+        let name = || parse_in(&[], &[("POD_NAME", ""), ("HOSTNAME", "")]).unwrap().pod_name;
+        let (one, two) = (name(), name());
+        assert!(one.starts_with("ageseal-controller-") && one.len() == "ageseal-controller-".len() + 16, "{one}");
+        assert_ne!(one, two);
+    }
+
+    #[test]
+    fn a_list_that_is_given_is_not_empty() {
+        for flag in ["--namespaces", "--allow-type", "--allow-metadata", "--backup-recipient"] {
+            for value in ["", ",", " , "] {
+                let text = parse(&[&format!("{flag}={value}")]).unwrap_err().to_string();
+                assert!(text.contains(&format!("{flag} is given and empty: name one")), "{flag}={value}: {text}");
+            }
+        }
     }
 
     #[test]
@@ -374,7 +399,6 @@ mod tests {
         let settings = parse_in(&["--namespace=own", "--pod-name=mine"], &pod).unwrap();
         assert_eq!((settings.namespace.as_str(), settings.pod_name.as_str()), ("own", "mine"));
         assert_eq!(parse_in(&[], &pod[2..]).unwrap().pod_name, "host-1");
-        assert_eq!(parse_in(&[], &[("POD_NAME", "")]).unwrap().pod_name, "ageseal-controller");
     }
 
     #[test]

@@ -56,6 +56,20 @@ impl Leadership {
         Self { shared: Arc::new(Shared { until: AtomicU64::new(u64::MAX), leads: watch::Sender::new(true) }) }
     }
 
+    /// That of a replica that leads for so long.
+    #[cfg(test)]
+    pub(crate) fn until(left: Duration) -> Self {
+        let leadership = Self::none();
+        leadership.renew(left);
+        leadership
+    }
+
+    /// Leads for so long from now.
+    #[cfg(test)]
+    pub(crate) fn renew(&self, left: Duration) {
+        self.extend(since_boot() + left);
+    }
+
     /// Whether this replica holds the Lease and renewed it in time. Ask right before every write.
     pub fn may_write(&self) -> bool {
         self.may_write_at(since_boot())
@@ -85,6 +99,11 @@ impl Leadership {
 
     fn leads(&self) -> bool {
         *self.shared.leads.borrow()
+    }
+
+    /// How long writing stays in order, if nothing is renewed.
+    pub(crate) fn left(&self) -> Duration {
+        self.remaining(since_boot())
     }
 
     /// How long writing stays in order from `now`.

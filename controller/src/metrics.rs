@@ -23,7 +23,7 @@ use prometheus_client::registry::{Registry, Unit};
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The states of the identities, as [`Metrics::identity_health`] takes them.
-pub const IDENTITY_STATES: [&str; 4] = ["starting", "ok", "lost", "none"];
+pub const IDENTITY_STATES: [&str; 5] = ["starting", "ok", "unsaved", "lost", "none"];
 
 /// Upper bounds of the duration of a reconcile, in seconds: one API write is about 4 ms, a slow webhook takes 10 s.
 const DURATIONS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -44,6 +44,7 @@ pub struct Metrics {
     opened_by: Family<ById, Gauge>,
     identity_created: Family<ById, Seconds>,
     identity_health: Family<One, Gauge>,
+    identity_problems: Family<One, Gauge>,
     queue_depth: Gauge,
     decryptions: Counter,
     writes: Family<One, Counter>,
@@ -59,6 +60,7 @@ struct Shown {
     documents: BTreeSet<(&'static str, &'static str)>,
     opened_by: BTreeSet<String>,
     created: BTreeSet<String>,
+    problems: BTreeSet<&'static str>,
 }
 
 impl Default for Metrics {
@@ -79,6 +81,7 @@ impl Metrics {
             opened_by: Family::default(),
             identity_created: Family::default(),
             identity_health: Family::default(),
+            identity_problems: Family::default(),
             queue_depth: Gauge::default(),
             decryptions: Counter::default(),
             writes: Family::default(),
@@ -117,6 +120,11 @@ impl Metrics {
             self.identity_created.clone(),
         );
         registry.register("identity_state", "1 for the state that the identities are in", self.identity_health.clone());
+        registry.register(
+            "identity_problems",
+            "What is wrong with the identities and needs somebody, by its reason",
+            self.identity_problems.clone(),
+        );
         registry.register("queue_depth", "Documents that wait for their turn", self.queue_depth.clone());
         registry.register("decryptions", "Documents that were decrypted", self.decryptions.clone());
         registry.register("writes", "Writes that the API server took, by what was written", self.writes.clone());
@@ -198,6 +206,21 @@ impl Metrics {
         }
     }
 
+    /// Shows how many problems there are with the identities, by reason; what was shown before and is not among `counts`
+    /// becomes zero.
+    pub fn identity_problems(&self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
+        let mut shown = self.shown();
+        let mut gone = shown.problems.clone();
+        for (reason, count) in counts {
+            self.identity_problems.get_or_create(&[("reason", reason)]).set(whole(count));
+            shown.problems.insert(reason);
+            gone.remove(reason);
+        }
+        for reason in gone {
+            self.identity_problems.get_or_create(&[("reason", reason)]).set(0);
+        }
+    }
+
     /// Shows how many documents wait for their turn.
     pub fn queue_depth(&self, depth: usize) {
         self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
@@ -266,6 +289,7 @@ mod tests {
         metrics.opened_by([(id("a"), 3)]);
         metrics.identities_created([(id("a"), 1_700_000_000.0)]);
         metrics.identity_health("ok");
+        metrics.identity_problems([("IdentityUnsaved", 1)]);
         metrics.queue_depth(2);
         metrics.decrypted();
         metrics.wrote("secret");
@@ -288,6 +312,7 @@ mod tests {
             &format!("ageseal_identity_created_timestamp_seconds{{identity=\"{}\"}} 1700000000.0", id("a")),
             "ageseal_identity_state{state=\"ok\"} 1",
             "ageseal_identity_state{state=\"lost\"} 0",
+            "ageseal_identity_problems{reason=\"IdentityUnsaved\"} 1",
             "ageseal_queue_depth 2",
             "ageseal_decryptions_total 1",
             "ageseal_writes_total{kind=\"secret\"} 1",
@@ -307,10 +332,13 @@ mod tests {
         metrics.documents([(("False", "NotOwned"), 1)]);
         metrics.opened_by([(id("b"), 5)]);
         metrics.identities_created([]);
+        metrics.identity_problems([("IdentityCopied", 2)]);
         let text = metrics.encode();
         assert!(text.contains("ageseal_documents{ready=\"True\",reason=\"Opened\"} 0\n"), "{text}");
         assert!(text.contains("ageseal_documents{ready=\"False\",reason=\"NotOwned\"} 1\n"), "{text}");
         assert!(!text.contains(&id("a").to_string()), "{text}");
+        assert!(text.contains("ageseal_identity_problems{reason=\"IdentityUnsaved\"} 0\n"), "{text}");
+        assert!(text.contains("ageseal_identity_problems{reason=\"IdentityCopied\"} 2\n"), "{text}");
         assert!(text.contains(&format!("ageseal_documents_opened_by{{identity=\"{}\"}} 5\n", id("b"))), "{text}");
     }
 

@@ -164,9 +164,14 @@ impl Requests {
             "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
             "preconditions": {"uid": uid, "resourceVersion": resource_version},
         });
-        self.may_write()?;
-        let path = secret_path(namespace, name);
-        self.call::<Ignored>(Method::DELETE, &path, Some(JSON), METADATA_ONLY, json(&options)).await.map(drop)
+        self.delete(&secret_path(namespace, name), json(&options)).await
+    }
+
+    /// Deletes what these options name. The answer is not looked at: it is the object, or a word.
+    pub(crate) async fn delete(&self, path: &str, options: Bytes) -> Result<(), RequestError> {
+        self.while_leading(self.call::<Ignored>(Method::DELETE, path, Some(JSON), METADATA_ONLY, options))
+            .await
+            .map(drop)
     }
 
     /// Merges a patch into the status of a document.
@@ -191,8 +196,30 @@ impl Requests {
         self.write(Method::PATCH, &path, Some("application/merge-patch+json"), METADATA_ONLY, json(patch)).await
     }
 
-    pub(crate) fn may_write(&self) -> Result<(), RequestError> {
-        if self.leadership.may_write() { Ok(()) } else { Err(RequestError::NotLeading) }
+    /// Sends a request that writes while this replica leads. What was not sent by the end of the lead is not sent after it;
+    /// what was has no answer.
+    async fn while_leading<T>(
+        &self,
+        request: impl Future<Output = Result<T, RequestError>>,
+    ) -> Result<T, RequestError> {
+        let ended = async {
+            loop {
+                let left = self.leadership.left();
+                if left.is_zero() {
+                    return;
+                }
+                // It may have been renewed meanwhile.
+                tokio::time::sleep(left.min(PATIENCE)).await;
+            }
+        };
+        if !self.leadership.may_write() {
+            return Err(RequestError::NotLeading);
+        }
+        tokio::select! {
+            biased;
+            () = ended => Err(RequestError::NoAnswer),
+            answer = request => answer,
+        }
     }
 
     pub(crate) async fn write(
@@ -203,8 +230,7 @@ impl Requests {
         accept: &'static str,
         body: Bytes,
     ) -> Result<SecretMeta, RequestError> {
-        self.may_write()?;
-        self.call(method, path, content_type, accept, body).await
+        self.while_leading(self.call(method, path, content_type, accept, body)).await
     }
 
     pub(crate) async fn call<T: DeserializeOwned>(
@@ -409,6 +435,43 @@ mod tests {
         for (code, body, kind) in table {
             assert_eq!(status(code, body).kind, kind, "{code} {body}");
         }
+    }
+
+    /// An API server that never answers, and how often it was asked.
+    fn silence() -> (Client, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
+        let asked = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
+        let count = std::sync::Arc::clone(&asked);
+        let service = tower::service_fn(move |_: Request<Body>| {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            std::future::pending::<Result<http::Response<Body>, std::convert::Infallible>>()
+        });
+        (Client::new(service, "n"), asked)
+    }
+
+    #[tokio::test]
+    async fn a_write_ends_with_the_lead_and_no_later() {
+        let (client, asked) = silence();
+        let requests = |leadership| Requests::new(client.clone(), leadership);
+        let patch = serde_json::json!({});
+        let none = requests(Leadership::none());
+        assert_eq!(none.merge_secret("n", "s", &patch).await.unwrap_err(), RequestError::NotLeading);
+        assert_eq!(none.delete_secret("n", "s", "u", "1").await.unwrap_err(), RequestError::NotLeading);
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
+
+        let leadership = Leadership::until(Duration::from_millis(100));
+        let began = std::time::Instant::now();
+        let some = requests(leadership.clone());
+        // Renewed meanwhile, it goes on for as long.
+        let renewal = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            leadership.renew(Duration::from_millis(300));
+        };
+        let (written, ()) = tokio::join!(some.merge_secret("n", "s", &patch), renewal);
+        assert_eq!(written.unwrap_err(), RequestError::NoAnswer);
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(350) && took < PATIENCE / 2, "{took:?}");
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
+        assert_eq!(some.merge_secret("n", "s", &patch).await.unwrap_err(), RequestError::NotLeading);
     }
 
     #[test]

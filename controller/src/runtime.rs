@@ -116,9 +116,15 @@ async fn run(settings: Arc<Settings>, threads: usize) -> Result<(), Fault> {
         namespaces = settings.namespaces.join(","),
         drift_watch = settings.drift_watch,
         workers = settings.workers,
+        backup_recipients = settings.backup_recipients.len(),
         threads,
         "starting"
     );
+    if settings.backup_recipients.is_empty() {
+        tracing::warn!(
+            "without --backup-recipient no identity is backed up: whoever loses this namespace loses what is sealed for it"
+        );
+    }
     let metrics = Arc::new(Metrics::new());
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| Fault::Listen(settings.listen, error))?;
     let client = client::connect().await?;

@@ -6,15 +6,19 @@ use std::process::{Command, Output, Stdio};
 use ageseal::recipient::Identity;
 
 /// A wrong value for each flag, and what is said of it. Every flag is here but the two below, which take any text.
-const WRONG: [(&str, &str, &str); 16] = [
+const WRONG: [(&str, &str, &str); 20] = [
     ("namespace", "Own", "--namespace names `Own`, which no namespace is called"),
     ("namespaces", "a,ageseal-system", "--namespaces names `ageseal-system`, the controller's own namespace"),
+    ("namespaces", "", "--namespaces is given and empty: name one, or leave it out"),
     ("no-drift-watch", "perhaps", "--no-drift-watch"),
     ("recheck-every", "5", "`5` has no unit: write 90d, 12h, 5m, 15s or 500ms"),
     ("workers", "0", "--workers is 0: write a number from 1 to 1024"),
     ("allow-type", "a b", "--allow-type names `a b`, which no type of Secret is called"),
+    ("allow-type", ",", "--allow-type is given and empty"),
     ("allow-cross-namespace", "perhaps", "--allow-cross-namespace"),
     ("allow-metadata", "ageseal.dev/", "--allow-metadata is `ageseal.dev/`"),
+    ("allow-metadata", "", "--allow-metadata is given and empty"),
+    ("backup-recipient", "", "--backup-recipient is given and empty: name one, or leave it out"),
     ("backup-recipient", "somebody", "--backup-recipient, number 1: no backup can be made for it"),
     ("renew-every", "90days", "`days` is not a unit"),
     ("lease-duration", "1500ms", "--lease-duration is 1.5s: a Lease object holds whole seconds"),
@@ -97,6 +101,10 @@ fn without_an_api_server_it_says_what_to_set_and_ends() {
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&lines[0]["message"], &lines[0]["level"]), (&"starting".into(), &"INFO".into()));
     assert_eq!((&lines[0]["replica"], &lines[0]["namespace"]), (&"replica-1".into(), &"own".into()));
+    // Nobody has to guess whether the flag arrived.
+    assert_eq!(lines[0]["backup_recipients"], 0);
+    assert_eq!(lines[1]["level"], "WARN");
+    assert!(lines[1]["message"].as_str().unwrap().contains("--backup-recipient"), "{}", lines[1]);
     let last = lines.last().unwrap();
     assert_eq!((&last["message"], &last["level"]), (&"the controller ends".into(), &"ERROR".into()));
     assert!(last["error"].as_str().unwrap().contains("set KUBECONFIG, or mount a service account token"), "{last}");

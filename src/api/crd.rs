@@ -24,6 +24,10 @@ const LABEL: &str = "[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?";
 /// message quotes nothing.
 const VALUE: &str = r"^([^a]|$|a([^g]|$|g([^s]|$|s([^1]|$|1([^.]|$|\.[0-9a-f]{16}\.[A-Za-z0-9+/]+(==?)?$)))))";
 
+/// What Flux is told, beside what the derive says to Argo CD and to Helm: pruned, the definition would take every document
+/// with it.
+const NOT_PRUNED: (&str, &str) = ("kustomize.toolkit.fluxcd.io/prune", "disabled");
+
 /// How an age file begins, as CEL writes it.
 const ARMOR: &str = r"-----BEGIN AGE ENCRYPTED FILE-----\n";
 
@@ -38,7 +42,10 @@ pub fn sealed_secrets_crd() -> CustomResourceDefinition {
             place.expect("every place of the table is in the derived schema").extend(keywords);
         }
     }
-    serde_json::from_value(crd).expect("the definition has its shape still")
+    let mut crd: CustomResourceDefinition = serde_json::from_value(crd).expect("the definition has its shape still");
+    let annotations = crd.metadata.annotations.get_or_insert_default();
+    annotations.insert(NOT_PRUNED.0.to_owned(), NOT_PRUNED.1.to_owned());
+    crd
 }
 
 /// Takes `nullable` from every field, and the line breaks of the source from every text.
@@ -302,5 +309,17 @@ mod tests {
             crd.spec.versions[0].additional_printer_columns.iter().flatten().map(|column| column.name.as_str());
         assert_eq!(columns.collect::<Vec<_>>(), ["Ready", "Reason", "Keys", "Age"]);
         assert_eq!(crd.spec.names.categories, None);
+    }
+
+    #[test]
+    fn no_tool_that_prunes_takes_the_documents_with_the_definition() {
+        let annotations = sealed_secrets_crd().metadata.annotations.unwrap();
+        for (name, value) in [
+            ("argocd.argoproj.io/sync-options", "Prune=false"),
+            ("helm.sh/resource-policy", "keep"),
+            ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+        ] {
+            assert_eq!(annotations.get(name).map(String::as_str), Some(value), "{name}");
+        }
     }
 }

@@ -6,6 +6,12 @@ pub const GROUP: &str = "ageseal.dev";
 pub const DEFAULT_NAMESPACE: &str = "ageseal-system";
 /// The field manager of every server-side apply that the controller makes.
 pub const FIELD_MANAGER: &str = "ageseal-controller";
+/// The field manager of every change that the commands make. The mark of an identity Secret counts only where this one or
+/// [`FIELD_MANAGER`] wrote it.
+pub const CLI_FIELD_MANAGER: &str = "ageseal-cli";
+/// The field manager of a change of an identity Secret's label alone. It is none of the two above: the times of theirs say
+/// when the mark was written, and a copy that is relabelled is not marked by that.
+pub const LABEL_FIELD_MANAGER: &str = "ageseal-label";
 /// The Lease that the replicas take turns with.
 pub const LEASE: &str = "ageseal-controller";
 

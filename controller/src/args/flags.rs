@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use clap::builder::BoolishValueParser;
+use rand_core::{OsRng, RngCore};
 
 use ageseal::recipient::Recipient;
 
@@ -14,7 +15,8 @@ use crate::logging::Levels;
 /// Turns sealed documents into Kubernetes Secrets, and keeps them true
 ///
 /// It finds its API server by KUBECONFIG, or by the service account of its pod. Every flag can be given by the environment
-/// variable that is named beside it; the flag wins. Lists are separated by commas, and repeatable flags add up.
+/// variable that is named beside it; the flag wins. Lists are separated by commas, and repeatable flags add up; one that
+/// is given is not empty.
 #[derive(Debug, Parser)]
 #[command(name = "ageseal-controller", version, term_width = 100)]
 pub(super) struct Flags {
@@ -116,7 +118,7 @@ pub(super) struct Flags {
     log_level: String,
 
     /// The name of this replica, which must differ from the other's: it is written into the Lease and into events
-    /// [default: POD_NAME, else the host's name]
+    /// [default: POD_NAME, else HOSTNAME, else one by chance]
     #[arg(long, env = "AGESEAL_POD_NAME", value_name = "NAME", hide_env_values = true)]
     pod_name: Option<String>,
 }
@@ -131,14 +133,14 @@ impl Flags {
         let default = Settings::default();
         let settings = Settings {
             namespace: given(self.namespace, &["POD_NAMESPACE"], default.namespace),
-            namespaces: tidy(self.namespaces),
+            namespaces: tidy("--namespaces", self.namespaces)?,
             drift_watch: !self.no_drift_watch,
             recheck_every: self.recheck_every,
             workers: self.workers,
-            allow_types: tidy(self.allow_type),
+            allow_types: tidy("--allow-type", self.allow_type)?,
             allow_cross_namespace: self.allow_cross_namespace,
-            allow_metadata: tidy(self.allow_metadata),
-            backup_recipients: recipients(&tidy(self.backup_recipient))?,
+            allow_metadata: tidy("--allow-metadata", self.allow_metadata)?,
+            backup_recipients: recipients(&tidy("--backup-recipient", self.backup_recipient)?)?,
             renew_every: (!self.renew_every.is_zero()).then_some(self.renew_every),
             lease: LeaseSettings {
                 duration: self.lease_duration,
@@ -147,11 +149,16 @@ impl Flags {
             },
             listen: self.listen,
             log_level: self.log_level,
-            pod_name: given(self.pod_name, &["POD_NAME", "HOSTNAME"], default.pod_name),
+            pod_name: given(self.pod_name, &["POD_NAME", "HOSTNAME"], unlike_any(&default.pod_name)),
         };
         settings.check()?;
         Ok(settings)
     }
+}
+
+/// A name that no other replica has: two with one name would both hold the Lease.
+fn unlike_any(name: &str) -> String {
+    format!("{name}-{:016x}", OsRng.next_u64())
 }
 
 fn recipients(texts: &[String]) -> Result<Vec<Recipient>, SettingsError> {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ageseal::api::{
     ANNOTATION_CURRENT, BACKUP_KEY, BACKUP_PREFIX, FIELD_MANAGER, IDENTITY_ACTIVE, IDENTITY_KEY, LABEL_BACKUP,
-    LABEL_IDENTITY, RECIPIENTS_CONFIGMAP,
+    LABEL_FIELD_MANAGER, LABEL_IDENTITY, RECIPIENTS_CONFIGMAP, backup_of,
 };
 use ageseal::envelope::{WrapError, encrypt};
 use ageseal::recipient::{Identity, Recipient, RecipientId};
@@ -27,13 +27,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rand_core::OsRng;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::content::identity_file;
-use super::plan::{Action, Mark, Publish, Relabel, Version, secret_name};
-use super::watch::backup_of;
+use super::plan::{Action, Foreign, Mark, Publish, Relabel, Version, secret_name};
 use crate::args::Settings;
 use crate::request::{JSON, METADATA_ONLY, RefusalKind, RequestError, Requests, found};
 
@@ -52,10 +51,33 @@ pub enum ApplyError {
     Request(#[from] RequestError),
     /// The backup could not be encrypted.
     #[error("the backup cannot be encrypted")]
-    Backup(#[from] WrapError),
+    Encrypt(#[from] WrapError),
+    /// A backup was not written.
+    #[error("identity {id} is not backed up: {source}")]
+    Backup {
+        /// Whose.
+        id: RecipientId,
+        /// Why.
+        source: Box<ApplyError>,
+    },
     /// An identity without text, which none is that the controller reads.
     #[error("the identity has no text")]
     NoText,
+}
+
+impl ApplyError {
+    /// The identity whose backup was refused, for a reason that does not pass by itself.
+    pub fn unsaved(&self) -> Option<RecipientId> {
+        let Self::Backup { id, source } = self else { return None };
+        let refused = match &**source {
+            Self::Request(RequestError::Refused(refusal)) => {
+                !matches!(refusal.kind, RefusalKind::Later | RefusalKind::Conflict | RefusalKind::NotFound)
+            }
+            Self::Encrypt(_) => true,
+            _ => false,
+        };
+        refused.then_some(*id)
+    }
 }
 
 /// What came of an action.
@@ -117,9 +139,6 @@ struct Meta {
     metadata: ObjectMeta,
 }
 
-#[derive(Deserialize)]
-struct Ignored {}
-
 impl Hands {
     /// Hands that write by these requests.
     pub fn new(requests: Requests, settings: Arc<Settings>) -> Self {
@@ -135,7 +154,7 @@ impl Hands {
     pub async fn act(&mut self, action: &Action, view: &View, now: Timestamp) -> Result<Outcome, ApplyError> {
         match action {
             Action::Create { serial, first } => self.create(*serial, *first, view, now).await,
-            Action::WriteBackup { id } => match view.identities.get(id) {
+            Action::WriteBackup { id, .. } => match view.identities.get(id) {
                 Some((identity, created)) => self.back_up(identity, *created).await.map(|()| Outcome::Done),
                 None => Ok(Outcome::LookAgain),
             },
@@ -194,6 +213,11 @@ impl Hands {
     /// Writes a backup, or leaves the one that is there. What stands in its place and is no backup is overwritten.
     async fn back_up(&self, identity: &Identity, created: Timestamp) -> Result<(), ApplyError> {
         let id = identity.recipient().map(Recipient::id).ok_or(ApplyError::NoText)?;
+        let written = self.write_backup(id, identity, created).await;
+        written.map_err(|error| ApplyError::Backup { id, source: Box::new(error) })
+    }
+
+    async fn write_backup(&self, id: RecipientId, identity: &Identity, created: Timestamp) -> Result<(), ApplyError> {
         let text = identity_file(identity, created).ok_or(ApplyError::NoText)?;
         let recipients: Vec<&Recipient> = self.settings.backup_recipients.iter().collect();
         let age = encrypt(&recipients, text.as_bytes())?;
@@ -221,12 +245,14 @@ impl Hands {
         let mut metadata = json!({
             "resourceVersion": relabel.resource_version, "labels": {LABEL_IDENTITY: relabel.label},
         });
+        let mut manager = LABEL_FIELD_MANAGER;
         if let Some(annotation) = &relabel.annotation {
             metadata["annotations"] = json!({ANNOTATION_CURRENT: annotation});
+            manager = FIELD_MANAGER;
         }
-        let patch = json!({"metadata": metadata});
-        let patched = self.requests.merge_secret(&self.settings.namespace, &relabel.secret, &patch).await;
-        done(patched.map(drop))
+        let patch = bytes(&json!({"metadata": metadata}));
+        let path = format!("{}/{}?fieldManager={manager}", self.path("secrets"), relabel.secret);
+        done(self.requests.write(Method::PATCH, &path, Some(MERGE), METADATA_ONLY, patch).await.map(drop))
     }
 
     async fn publish(&self, publish: &Publish, view: &View) -> Result<Outcome, ApplyError> {
@@ -234,9 +260,10 @@ impl Hands {
             return Ok(Outcome::LookAgain);
         }
         let over = match &publish.over {
-            // An immutable one cannot be mended. Should this be stopped in between, the next leader finds none and writes.
-            Some(version) if version.immutable => {
-                if let Outcome::LookAgain = done(self.delete_recipients(version).await)? {
+            // An immutable one cannot be mended, and one that is going goes on. Should this be stopped in between, the next
+            // leader finds none and writes.
+            Some(version) if version.immutable || version.deleting => {
+                if let Outcome::LookAgain = done(self.take_away(version).await)? {
                     return Ok(Outcome::LookAgain);
                 }
                 None
@@ -244,44 +271,41 @@ impl Hands {
             over => over.as_ref(),
         };
         let mut metadata = json!({"name": RECIPIENTS_CONFIGMAP});
-        match over {
-            Some(version) => {
-                metadata["uid"] = json!(version.uid);
-                metadata["resourceVersion"] = json!(version.resource_version);
-            }
-            None => metadata["resourceVersion"] = json!(NO_OBJECT_HAS_THIS),
-        }
-        let map = json!({
+        metadata["resourceVersion"] = json!(over.map_or(NO_OBJECT_HAS_THIS, |version| &version.resource_version));
+        let mut map = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": publish.content.to_data(),
         });
-        let path = format!("{}/{RECIPIENTS_CONFIGMAP}?fieldManager={FIELD_MANAGER}", self.path("configmaps"));
-        let forced = format!("{path}&force=true");
-        let applied = self.requests.write(Method::PATCH, &forced, Some(APPLY), METADATA_ONLY, bytes(&map)).await;
-        let applied = match applied {
-            Ok(applied) => applied,
-            Err(error) => return done(Err(error)),
+        let mut path = format!("{}/{RECIPIENTS_CONFIGMAP}?fieldManager={FIELD_MANAGER}", self.path("configmaps"));
+        let others = over.is_some() && publish.foreign != Foreign::default();
+        let how = if others {
+            take_out(&publish.foreign, &mut map);
+            MERGE
+        } else {
+            path.push_str("&force=true");
+            APPLY
         };
-        // An apply leaves what others put there.
-        if over.is_none() || (publish.foreign.data.is_empty() && publish.foreign.binary.is_empty()) {
-            return Ok(Outcome::Done);
-        }
-        let mut patch = json!({"metadata": {"resourceVersion": applied.metadata.resource_version}});
-        for (field, keys) in [("data", &publish.foreign.data), ("binaryData", &publish.foreign.binary)] {
-            let nothing: Map<String, Value> = keys.iter().map(|key| (key.clone(), Value::Null)).collect();
-            patch[field] = Value::Object(nothing);
-        }
-        done(self.requests.write(Method::PATCH, &path, Some(MERGE), METADATA_ONLY, bytes(&patch)).await.map(drop))
+        done(self.requests.write(Method::PATCH, &path, Some(how), METADATA_ONLY, bytes(&map)).await.map(drop))
     }
 
-    async fn delete_recipients(&self, version: &Version) -> Result<(), RequestError> {
+    /// Deletes the ConfigMap as it was seen, whatever would keep it there.
+    async fn take_away(&self, version: &Version) -> Result<(), RequestError> {
+        let path = format!("{}/{RECIPIENTS_CONFIGMAP}", self.path("configmaps"));
+        let mut resource_version = Some(version.resource_version.clone());
+        if version.held {
+            let patch = json!({"metadata": {"resourceVersion": resource_version, "finalizers": null}});
+            let path = format!("{path}?fieldManager={FIELD_MANAGER}");
+            let freed = self.requests.write(Method::PATCH, &path, Some(MERGE), METADATA_ONLY, bytes(&patch)).await?;
+            resource_version = freed.metadata.resource_version;
+        }
+        // It went with its last finalizer.
+        if version.deleting {
+            return Ok(());
+        }
         let options = json!({
             "apiVersion": "v1", "kind": "DeleteOptions",
-            "preconditions": {"uid": version.uid, "resourceVersion": version.resource_version},
+            "preconditions": {"uid": version.uid, "resourceVersion": resource_version},
         });
-        let path = format!("{}/{RECIPIENTS_CONFIGMAP}", self.path("configmaps"));
-        self.requests.may_write()?;
-        let deleted = self.requests.call(Method::DELETE, &path, Some(JSON), METADATA_ONLY, bytes(&options)).await;
-        deleted.map(|_: Ignored| ())
+        self.requests.delete(&path, bytes(&options)).await
     }
 
     /// Whether the identity Secrets are those that were seen, by a consistent read of their names.
@@ -311,6 +335,16 @@ fn done(written: Result<(), RequestError>) -> Result<Outcome, ApplyError> {
         Err(error) if is_conflict(&error) => Ok(Outcome::LookAgain),
         Err(RequestError::Refused(refusal)) if refusal.kind == RefusalKind::NotFound => Ok(Outcome::LookAgain),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a merge patch of the ConfigMap take out what others put there. In the same request: what they put there may be so
+/// large that there is room for nothing else beside it.
+fn take_out(foreign: &Foreign, map: &mut Value) {
+    for (field, keys) in [("data", &foreign.data), ("binaryData", &foreign.binary)] {
+        for key in keys {
+            map[field][key] = Value::Null;
+        }
     }
 }
 
@@ -359,7 +393,7 @@ mod tests {
 
     use super::*;
     use crate::identities::content::Content;
-    use crate::identities::plan::{Foreign, PublishReason};
+    use crate::identities::plan::PublishReason;
     use crate::lease::Leadership;
 
     /// What an API server is asked, and what it answers: the method and the path, and the body as JSON.
@@ -546,12 +580,87 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_keeps_the_configmap_as_it_is_is_taken_out_of_the_way() {
+        const MAP: &str = "/api/v1/namespaces/system/configmaps/ageseal-recipients";
+        let (free, delete, put) = (format!("PATCH {MAP}"), format!("DELETE {MAP}"), format!("PATCH {MAP}"));
+        let recipient = Identity::generate_x25519();
+        let entry = PublishedRecipient::of(recipient.recipient().unwrap(), String::new());
+        let content = Published { serial: 1, current: entry, older: vec![] };
+        let version = |immutable, held, deleting| Version {
+            uid: "u".to_owned(),
+            resource_version: "7".to_owned(),
+            immutable,
+            held,
+            deleting,
+        };
+        let foreign = Foreign { data: vec!["more".to_owned()], binary: vec!["bytes".to_owned()] };
+        for (over, expected) in [
+            (version(false, false, false), vec![&put]),
+            // Whoever holds it holds nothing back as long as it can be changed.
+            (version(false, true, false), vec![&put]),
+            (version(true, false, false), vec![&delete, &put]),
+            (version(true, true, false), vec![&free, &delete, &put]),
+            (version(true, true, true), vec![&free, &put]),
+            (version(false, true, true), vec![&free, &put]),
+        ] {
+            let (server, client) = Server::new();
+            let (mut hands, _) = hands(client, Leadership::always());
+            server.answers(|what, _| match what {
+                LIST => (200, none()),
+                _ => (200, json!({"metadata": {"resourceVersion": "8"}})),
+            });
+            let in_place = !over.immutable && !over.deleting;
+            let why = PublishReason::Mended;
+            let publish = Publish { content: content.clone(), over: Some(over), foreign: foreign.clone(), why };
+            let view = View::default();
+            let done = hands.act(&Action::Publish(publish), &view, Timestamp::UNIX_EPOCH).await;
+            assert_eq!(done.unwrap(), Outcome::Done);
+            let (asked, bodies) = server.asked();
+            assert_eq!(asked[1..].iter().collect::<Vec<_>>(), expected);
+            let (freed, put) = (&bodies[1], bodies.last().unwrap());
+            if expected[0] == &free && expected.len() > 1 {
+                assert_eq!(freed["metadata"], json!({"resourceVersion": "7", "finalizers": null}));
+            }
+            if let Some(at) = asked.iter().position(|what| *what == delete) {
+                let resource_version = if expected.len() == 3 { "8" } else { "7" };
+                let preconditions = json!({"uid": "u", "resourceVersion": resource_version});
+                assert_eq!(bodies[at]["preconditions"], preconditions);
+            }
+            // What others put there goes in the same request; in a new one there is nothing.
+            let version = if in_place { "7" } else { NO_OBJECT_HAS_THIS };
+            assert_eq!(put["metadata"]["resourceVersion"], version);
+            let data = put["data"].as_object().unwrap();
+            assert_eq!((data.contains_key("more"), data.len()), (in_place, if in_place { 3 } else { 2 }));
+            assert_eq!(put.get("binaryData"), in_place.then(|| json!({"bytes": null})).as_ref());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backup_is_told_as_refused_when_it_was() {
+        for (code, reason, refused) in
+            [(403, "Forbidden", true), (422, "Invalid", true), (500, "InternalError", false), (429, "", false)]
+        {
+            let (server, client) = Server::new();
+            let (mut hands, _) = hands(client, Leadership::always());
+            server.answers(move |what, _| if what == LIST { (200, none()) } else { no(code, reason) });
+            let error = make(&mut hands, &View::default()).await.unwrap_err();
+            let id = hands.pending.as_ref().unwrap().identity.recipient().unwrap().id();
+            assert_eq!(error.unsaved(), refused.then_some(id), "{code}");
+        }
+        let (_, client) = Server::new();
+        let (mut hands, _) = hands(client, Leadership::none());
+        assert_eq!(make(&mut hands, &View::default()).await.unwrap_err().unsaved(), None);
+    }
+
+    #[tokio::test]
     async fn whoever_does_not_lead_writes_nothing() {
         let (server, client) = Server::new();
         let (mut hands, _) = hands(client, Leadership::none());
         server.answers(|_, _| (200, none()));
-        let error = make(&mut hands, &View::default()).await.unwrap_err();
-        assert!(matches!(error, ApplyError::Request(RequestError::NotLeading)));
+        let ApplyError::Backup { source, .. } = make(&mut hands, &View::default()).await.unwrap_err() else {
+            panic!("something was written")
+        };
+        assert!(matches!(*source, ApplyError::Request(RequestError::NotLeading)));
         assert_eq!(server.asked().0, [LIST]);
     }
 

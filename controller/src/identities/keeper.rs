@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::apply::{Hands, Outcome, View};
-use super::plan::{Action, Confirmed, Health, Plan, Problem, Rules, Seen, plan};
+use super::plan::{Action, Confirmed, Health, Mark, Plan, Problem, Rules, Seen, plan};
 use super::tell::Teller;
 use super::watch::{Break, Held, Watches};
 use super::{Context, Ring};
@@ -36,6 +36,8 @@ pub type Job = BoxFuture<'static, Finished>;
 pub struct Finished {
     hands: Hands,
     end: End,
+    /// Whose backups are refused.
+    unsaved: BTreeSet<RecipientId>,
 }
 
 enum End {
@@ -47,6 +49,25 @@ enum End {
     Taken(u64),
     /// Something was not done.
     Not,
+    /// Everything was done but backups that nothing waits for.
+    ButBackups,
+}
+
+/// When something that was not done is tried again.
+struct Retry {
+    not_before: Instant,
+    wait: Duration,
+}
+
+impl Retry {
+    fn at(now: Instant) -> Self {
+        Self { not_before: now, wait: FIRST_RETRY }
+    }
+
+    fn failed(&mut self, now: Instant) {
+        self.not_before = now + jittered(self.wait);
+        self.wait = (self.wait * 2).min(LAST_RETRY);
+    }
 }
 
 /// Whoever keeps the identities.
@@ -58,6 +79,8 @@ pub struct Keeper {
     hands: Option<Hands>,
     confirmed: Option<Confirmed>,
     taken: BTreeSet<u64>,
+    /// Whose backups the API server did not take.
+    unsaved: BTreeSet<RecipientId>,
     order: Option<Vec<RecipientId>>,
     revision: u64,
     health: Health,
@@ -67,8 +90,9 @@ pub struct Keeper {
     actions: Vec<Action>,
     look_again: Option<Instant>,
     /// Nothing is done before; set after something was not done.
-    not_before: Instant,
-    retry: Duration,
+    retry: Retry,
+    /// The same for backups that nothing waits for: nothing waits for their retries either.
+    late: Retry,
     /// Nothing is done before, unless a watch brings news.
     settled_at: Instant,
     /// Whether a watch brought news since the last job began.
@@ -99,6 +123,7 @@ impl Keeper {
             context,
             confirmed: None,
             taken: BTreeSet::new(),
+            unsaved: BTreeSet::new(),
             order: None,
             revision: 0,
             health: Health::Starting,
@@ -106,8 +131,8 @@ impl Keeper {
             problems: BTreeSet::new(),
             actions: Vec::new(),
             look_again: None,
-            not_before: now,
-            retry: FIRST_RETRY,
+            retry: Retry::at(now),
+            late: Retry::at(now),
             settled_at: now,
             news: false,
             broken: BTreeMap::new(),
@@ -129,10 +154,14 @@ impl Keeper {
 
     /// This replica leads now, or no longer does.
     pub fn leads(&mut self, leads: bool) {
-        self.not_before = Instant::now();
-        self.retry = FIRST_RETRY;
-        if let (Some(hands), false) = (&mut self.hands, leads) {
-            hands.rest();
+        self.retry = Retry::at(Instant::now());
+        self.late = Retry::at(Instant::now());
+        if !leads {
+            // Whoever leads now finds out.
+            self.unsaved.clear();
+            if let Some(hands) = &mut self.hands {
+                hands.rest();
+            }
         }
     }
 
@@ -146,8 +175,9 @@ impl Keeper {
             secrets: watches.secrets().map(|held| held.seen.clone()).collect(),
             configmap: watches.recipients().cloned(),
             backups: watches.backups(),
+            unsaved: self.unsaved.clone(),
             was_used: self.was_used(),
-            confirmed: self.confirmed,
+            confirmed: self.confirmed.clone(),
             taken: self.taken.clone(),
         };
         let plan = plan(&seen, &self.rules, clock);
@@ -155,8 +185,8 @@ impl Keeper {
         if !watches.is_complete() {
             return;
         }
-        self.confirmed = plan.confirmed;
-        self.show(plan.health, watches, now);
+        self.confirmed.clone_from(&plan.confirmed);
+        self.show(&plan, watches, now);
         self.tell(&plan, watches);
         self.look_again = plan.look_again.map(|at| now + wait(clock, at));
         self.actions = plan.actions;
@@ -164,6 +194,7 @@ impl Keeper {
         let wanted = self.actions.iter().any(|action| matches!(action, Action::Create { .. }));
         if let (Some(hands), false) = (&mut self.hands, wanted) {
             hands.rest();
+            self.unsaved.retain(|id| plan.order.contains(id));
         }
     }
 
@@ -192,7 +223,8 @@ impl Keeper {
         self.order = Some(order.to_vec());
     }
 
-    fn show(&mut self, health: Health, watches: &Watches, now: Instant) {
+    fn show(&mut self, plan: &Plan, watches: &Watches, now: Instant) {
+        let health = plan.health;
         let is_lost = |health: Health| matches!(health, Health::Lost { .. });
         if is_lost(health) && !is_lost(self.health) {
             let since = *self.missing_since.get_or_insert(now);
@@ -202,7 +234,9 @@ impl Keeper {
         }
         self.missing_since = None;
         // Whoever waits until we are ready may read the ConfigMap then. Later it is mended, and that is no reason to stop.
-        if health == Health::Ok && self.confirmed.is_none() {
+        let mark = |confirmed: &Option<Confirmed>| confirmed.as_ref().map(|confirmed| confirmed.mark);
+        let published = mark(&plan.current) == mark(&self.confirmed);
+        if health == Health::Ok && self.health != Health::Ok && !published {
             return;
         }
         if health != self.health {
@@ -219,30 +253,38 @@ impl Keeper {
             let uid = problem.secret().and_then(|name| watches.secret(name)).map(|held| &held.uid);
             self.teller.problem(problem, uid, self.context.leadership.may_write());
         }
+        self.teller.problems(&problems);
         self.problems = problems;
     }
 
     /// What is to be done now, if anything is. Until its end is handed in, there is nothing else to do.
     pub fn job(&mut self, watches: &Watches) -> Option<Job> {
         let now = Instant::now();
-        let idle = self.actions.is_empty() || now < self.not_before || now < self.settled_at;
-        if idle || !self.context.leadership.may_write() {
+        if !self.actions.iter().any(|action| self.due(action) <= now) || !self.context.leadership.may_write() {
             return None;
         }
         let mut hands = self.hands.take()?;
         self.news = false;
-        let actions = std::mem::take(&mut self.actions);
+        let mut actions = std::mem::take(&mut self.actions);
+        actions.retain(|action| self.due(action) <= now);
         let view = view(watches);
-        let teller = self.teller.clone();
+        let (teller, mut unsaved) = (self.teller.clone(), self.unsaved.clone());
         Some(Box::pin(async move {
-            let end = work(&mut hands, &actions, &view, &teller).await;
-            Finished { hands, end }
+            let end = work(&mut hands, &actions, &view, &teller, &mut unsaved).await;
+            Finished { hands, end, unsaved }
         }))
+    }
+
+    /// When to do something.
+    fn due(&self, action: &Action) -> Instant {
+        let due = self.retry.not_before.max(self.settled_at);
+        if action.is_late() { due.max(self.late.not_before) } else { due }
     }
 
     /// Takes the end of a job.
     pub fn finished(&mut self, finished: Finished) {
         self.hands = Some(finished.hands);
+        self.unsaved = finished.unsaved;
         if !self.context.leadership.may_write() {
             self.leads(false);
         }
@@ -251,17 +293,19 @@ impl Keeper {
         let settled_at = if self.news { now } else { now + SETTLE };
         match finished.end {
             End::Done => {
-                self.retry = FIRST_RETRY;
+                self.retry = Retry::at(now);
+                self.settled_at = settled_at;
+            }
+            End::ButBackups => {
+                self.retry = Retry::at(now);
+                self.late.failed(now);
                 self.settled_at = settled_at;
             }
             End::LookAgain => self.settled_at = settled_at,
             End::Taken(serial) => {
                 self.taken.insert(serial);
             }
-            End::Not => {
-                self.not_before = now + jittered(self.retry);
-                self.retry = (self.retry * 2).min(LAST_RETRY);
-            }
+            End::Not => self.retry.failed(now),
         }
     }
 
@@ -275,18 +319,32 @@ impl Keeper {
         if let Some(since) = self.missing_since {
             wake = wake.min(since + GRACE);
         }
-        if !self.actions.is_empty() && self.hands.is_some() && self.context.leadership.may_write() {
-            wake = wake.min(self.not_before.max(self.settled_at));
+        if self.hands.is_some() && self.context.leadership.may_write() {
+            let due = self.actions.iter().map(|action| self.due(action)).min();
+            wake = due.map_or(wake, |due| wake.min(due));
         }
         wake
     }
 }
 
-async fn work(hands: &mut Hands, actions: &[Action], view: &View, teller: &Teller) -> End {
+/// Does one thing after the other, and keeps account of whose backups are refused.
+async fn work(
+    hands: &mut Hands,
+    actions: &[Action],
+    view: &View,
+    teller: &Teller,
+    unsaved: &mut BTreeSet<RecipientId>,
+) -> End {
+    let mut end = End::Done;
     for action in actions {
         match hands.act(action, view, Timestamp::now()).await {
             Ok(outcome) => {
                 teller.acted(action, &outcome, &view.secrets);
+                if let (Action::WriteBackup { id, .. }, Outcome::Done) | (_, Outcome::Made(Mark { id, .. })) =
+                    (action, &outcome)
+                {
+                    unsaved.remove(id);
+                }
                 match outcome {
                     Outcome::Done | Outcome::Made(_) => {}
                     Outcome::LookAgain => return End::LookAgain,
@@ -295,11 +353,15 @@ async fn work(hands: &mut Hands, actions: &[Action], view: &View, teller: &Telle
             }
             Err(error) => {
                 teller.not_done(action, &error);
-                return End::Not;
+                unsaved.extend(error.unsaved());
+                if !action.is_late() {
+                    return End::Not;
+                }
+                end = End::ButBackups;
             }
         }
     }
-    End::Done
+    end
 }
 
 fn find(watches: &Watches, id: RecipientId) -> Option<(&Held, &Identity)> {

@@ -4,18 +4,22 @@
 //!
 //! A serial orders the identities that were current: it grows with every change, and the annotation
 //! [`ageseal.dev/current`](ageseal::api::ANNOTATION_CURRENT) of a Secret says `SERIAL.ID`. It counts only where the identity of that id is in that very
-//! Secret, so a copied annotation says nothing. The **floor** is the newest mark that is known to have been published: from
-//! the ConfigMap, or from this process's memory. Nothing below it is ever published again:
+//! Secret, so a copied annotation says nothing; and only where the controller or `ageseal keys` wrote it to that very
+//! Secret, so a copied Secret says nothing either. The **floor** is the newest mark that is known to have been published:
+//! from the ConfigMap, or from this process's memory. Nothing below it is ever published again:
 //!
-//! - A Secret labelled `current` without a fitting annotation is planted: it opens, and is relabelled.
+//! - A Secret labelled `current` without a mark that counts is planted or copied: it opens, and is relabelled.
 //! - A Secret below the floor is an old one that somebody restored: it opens.
-//! - If the identity of the floor is gone, it is lost: nothing is published and nothing is made, until it is back or
+//! - If the identity of the floor is gone, it is lost: no other is published and none is made, until it is back or
 //!   somebody gives another one a mark that is not below the floor.
-//! - An identity that returns without an annotation is known by its id: who holds that private key holds that identity.
+//! - The identity of the floor is known by its id, whoever marked its Secret: who holds that private key holds that
+//!   identity.
 //!
 //! The memory ([`Confirmed`]) is what tells an edited ConfigMap from a lost identity. A ConfigMap that claims a serial
 //! above everything at hand, while the identity that it named a moment ago still stands there as `current`, was edited: a
-//! succession relabels before it publishes. Without a memory, after a start, such a claim has to be believed.
+//! succession relabels before it publishes. Without a memory, after a start, such a claim has to be believed. So while an
+//! identity is lost, what was published of it is put back where it is missing: the floor outlives this process, and
+//! whoever gives out the next serial can see it.
 
 mod answer;
 mod seen;
@@ -27,7 +31,7 @@ use ageseal::api::{IDENTITY_ACTIVE, IDENTITY_CURRENT, IDENTITY_PREFIX, Published
 use ageseal::recipient::RecipientId;
 use jiff::{SignedDuration, Timestamp};
 
-pub use answer::{Action, Foreign, Health, Plan, Problem, Publish, PublishReason, Relabel, RelabelReason};
+pub use answer::{Action, Foreign, Health, Plan, Problem, Publish, PublishReason, Relabel, RelabelReason, Urgency};
 pub use seen::{Confirmed, Mark, Public, Rules, Seen, SeenConfigMap, SeenSecret, State, Version};
 
 /// Most superseded recipients that are published: a ConfigMap holds a mebibyte, and an entry takes four kilobytes.
@@ -49,7 +53,7 @@ pub fn plan(seen: &Seen, rules: &Rules, now: Timestamp) -> Plan {
 fn floor(seen: &Seen, published: Option<&Published>) -> Option<Mark> {
     let named =
         published.and_then(|published| Some(Mark { serial: published.serial, id: published.current.recipient_id()? }));
-    let Some(Confirmed { mark: known, .. }) = seen.confirmed else { return named };
+    let Some(known) = seen.confirmed.as_ref().map(|confirmed| confirmed.mark) else { return named };
     let stands = seen.secrets.iter().any(|secret| secret.state == State::Current && secret.holds(known.id));
     match named {
         Some(named) if named.serial > known.serial && !stands => Some(named),
@@ -82,12 +86,12 @@ impl<'a> Look<'a> {
         candidates.max_by_key(|chosen| {
             let known = self.floor.is_some_and(|floor| floor.id == chosen.mark.id);
             let labelled = chosen.secret.state == State::Current;
-            (chosen.mark.serial, known, labelled, Reverse(&chosen.secret.name))
+            (chosen.mark.serial, known, labelled, chosen.secret.bound, Reverse(&chosen.secret.name))
         })
     }
 
     fn candidate(&self, secret: &'a SeenSecret) -> Option<Chosen<'a>> {
-        if let Some(mark) = secret.mark() {
+        if let Some(mark) = secret.mark().filter(|_| secret.bound) {
             let fits = match (self.floor, secret.state) {
                 (Some(floor), _) if floor.id == mark.id => mark.serial >= floor.serial,
                 (Some(floor), State::Current) => mark.serial >= floor.serial,
@@ -100,26 +104,59 @@ impl<'a> Look<'a> {
                 return Some(Chosen { secret, mark, marked: true });
             }
         }
-        // An identity with an older mark of its own is an older one that the ConfigMap was made to name.
-        let floor = self.floor?;
-        let returned = secret.holds(floor.id) && secret.mark().is_none_or(|mark| mark.id != floor.id);
-        returned.then_some(Chosen { secret, mark: floor, marked: false })
+        let floor = self.floor.filter(|floor| secret.holds(floor.id))?;
+        let own = secret.mark().filter(|mark| mark.id == floor.id);
+        // An identity with an older mark of its own is an older one that the ConfigMap was made to name, unless this
+        // process saw it published.
+        let returned = own.is_none_or(|mark| mark.serial >= floor.serial || self.remembers(floor));
+        returned.then_some(Chosen { secret, mark: floor, marked: own == Some(floor) })
+    }
+
+    fn remembers(&self, mark: Mark) -> bool {
+        self.seen.confirmed.as_ref().is_some_and(|confirmed| confirmed.mark == mark)
+    }
+
+    /// The mark of a Secret, where it counts: the controller or `ageseal keys` wrote it there, or it is the floor's.
+    fn mark(&self, secret: &SeenSecret) -> Option<Mark> {
+        let of_the_floor = |mark: &Mark| self.floor.is_some_and(|floor| floor.id == mark.id);
+        secret.mark().filter(|mark| secret.bound || of_the_floor(mark))
+    }
+
+    /// The mark of a Secret whose identity was current here: it counts, or the ConfigMap knows the identity. After a
+    /// restore of everything, the latter is all that is left of it.
+    fn former(&self, secret: &SeenSecret) -> Option<Mark> {
+        let named = |mark: &Mark| {
+            let published = self.published.as_ref();
+            published.is_some_and(|published| published.all().any(|entry| entry.id == mark.id.to_string()))
+        };
+        self.mark(secret).or_else(|| secret.mark().filter(named))
     }
 
     fn with_current(self, chosen: Chosen<'a>) -> Plan {
         let since = self.since(chosen.mark);
         let order = self.order(Some(chosen));
-        let content = self.content(chosen, since, &order);
+        let entry = self
+            .entry(chosen.secret, chosen.mark.id, since)
+            .expect("the chosen identity is one of those in its Secret");
+        let current = Confirmed { mark: chosen.mark, since, recipient: entry.recipient.clone() };
+        let publish = self.publish(self.content(chosen.mark.serial, entry, &order));
         let mut actions = Vec::new();
         let mut problems = self.problems(Some(chosen));
-        self.backup(chosen.mark.id, &mut actions);
+        // What is public already waits for no backup: else whoever keeps it from being written keeps the ConfigMap from
+        // being mended.
+        let public = self.was_public(chosen.mark, publish.as_ref());
+        if !public {
+            self.backup(chosen.mark.id, Urgency::First, &mut actions);
+        }
         self.relabel(chosen, &mut actions);
-        let publish = self.publish(content);
         let in_place = publish.is_none() && actions.is_empty();
         actions.extend(publish.map(Action::Publish));
         self.relabel_planted(Some(chosen), &mut actions);
-        for id in order.iter().copied().filter(|&id| id != chosen.mark.id && self.marked(id).is_some()) {
-            self.backup(id, &mut actions);
+        for &id in &order {
+            let wanted = if id == chosen.mark.id { public } else { self.marked(id).is_some() };
+            if wanted {
+                self.backup(id, Urgency::Late, &mut actions);
+            }
         }
         let due = self.rules.renew_every.and_then(|every| since.checked_add(every).ok());
         if in_place && due.is_some_and(|due| due <= self.now) {
@@ -128,15 +165,19 @@ impl<'a> Look<'a> {
                 None => problems.push(Problem::Serials),
             }
         }
-        let current = Confirmed { mark: chosen.mark, since };
+        let unsaved = self.unsaved(&actions);
+        // What was published before, and is at hand, goes on being published meanwhile.
+        let waits = !public && !self.has_the_published(&order) && unsaved.contains(&chosen.mark.id);
+        let health = if waits { Health::Unsaved { id: chosen.mark.id } } else { Health::Ok };
+        problems.extend(unsaved.into_iter().map(|id| Problem::Unsaved { id }));
         let named = self.published.as_ref().is_some_and(|published| {
             published.serial == chosen.mark.serial && published.current.id == chosen.mark.id.to_string()
         });
         Plan {
             order,
-            health: Health::Ok,
+            health,
+            confirmed: if named { Some(current.clone()) } else { self.seen.confirmed.clone() },
             current: Some(current),
-            confirmed: if named { Some(current) } else { self.seen.confirmed },
             actions,
             problems,
             look_again: due.filter(|due| *due > self.now),
@@ -145,10 +186,12 @@ impl<'a> Look<'a> {
 
     fn without_current(self) -> Plan {
         let mut actions = Vec::new();
-        let problems = self.problems(None);
+        let mut problems = self.problems(None);
+        let order = self.order(None);
+        actions.extend(self.put_back(&order).map(Action::Publish));
         self.relabel_planted(None, &mut actions);
         let untouched = self.seen.configmap.is_none() && self.seen.secrets.is_empty();
-        let health = match (self.floor, self.seen.was_used) {
+        let mut health = match (self.floor, self.seen.was_used) {
             (Some(floor), _) => Health::Lost { published: Some(floor) },
             (None, _) if self.seen.configmap.is_some() => Health::Lost { published: None },
             (None, Some(true)) if untouched => Health::Lost { published: None },
@@ -158,11 +201,15 @@ impl<'a> Look<'a> {
         if untouched && health == (Health::None { at_hand: false }) {
             actions.extend(self.next_serial().map(|serial| Action::Create { serial, first: true }));
         }
+        for id in self.unsaved(&actions) {
+            health = Health::Unsaved { id };
+            problems.push(Problem::Unsaved { id });
+        }
         Plan {
-            order: self.order(None),
+            order,
             health,
             current: None,
-            confirmed: self.seen.confirmed,
+            confirmed: self.seen.confirmed.clone(),
             actions,
             problems,
             look_again: None,
@@ -173,7 +220,7 @@ impl<'a> Look<'a> {
     fn order(&self, chosen: Option<Chosen<'_>>) -> Vec<RecipientId> {
         let mut places = Vec::new();
         for secret in &self.seen.secrets {
-            let mark = secret.mark();
+            let mark = self.mark(secret);
             for (index, recipient) in secret.recipients.iter().enumerate() {
                 let rank = match secret.state {
                     _ if chosen.is_some_and(|chosen| chosen.mark.id == recipient.id) => 0,
@@ -190,15 +237,15 @@ impl<'a> Look<'a> {
         places.into_iter().map(|(_, id)| id).filter(|id| known.insert(*id)).collect()
     }
 
-    /// The Secret that marks an identity.
+    /// The Secret of an identity that was current here.
     fn marked(&self, id: RecipientId) -> Option<&'a SeenSecret> {
-        self.seen.secrets.iter().find(|secret| secret.mark().is_some_and(|mark| mark.id == id))
+        self.seen.secrets.iter().find(|secret| self.former(secret).is_some_and(|mark| mark.id == id))
     }
 
     /// When an identity became current: what is published or remembered of it; of one that takes over, now.
     fn since(&self, mark: Mark) -> Timestamp {
-        let remembered =
-            self.seen.confirmed.filter(|confirmed| confirmed.mark == mark).map(|confirmed| confirmed.since);
+        let confirmed = self.seen.confirmed.as_ref();
+        let remembered = confirmed.filter(|confirmed| confirmed.mark == mark).map(|confirmed| confirmed.since);
         let made = self.marked(mark.id).map(|secret| secret.created);
         let Some(published) = &self.published else { return whole(remembered.or(made).unwrap_or(self.now)) };
         let named = published.current.id == mark.id.to_string() && published.serial == mark.serial;
@@ -215,8 +262,8 @@ impl<'a> Look<'a> {
     }
 
     /// What the ConfigMap should say. Only what was current once is named: a planted Secret gets nowhere.
-    fn content(&self, chosen: Chosen<'_>, since: Timestamp, order: &[RecipientId]) -> Published {
-        let superseded = order.iter().filter(|id| **id != chosen.mark.id);
+    fn content(&self, serial: u64, current: PublishedRecipient, order: &[RecipientId]) -> Published {
+        let superseded = order.iter().filter(|id| id.to_string() != current.id);
         let older = superseded.filter_map(|&id| {
             let secret = self.marked(id)?;
             let told = self.published.as_ref().and_then(|published| {
@@ -227,11 +274,22 @@ impl<'a> Look<'a> {
             entry.retired = self.retired(id);
             Some(entry)
         });
-        let older = older.take(MAX_OLDER).collect();
-        let current = self
-            .entry(chosen.secret, chosen.mark.id, since)
-            .expect("the chosen identity is one of those in its Secret");
-        Published { serial: chosen.mark.serial, current, older }
+        Published { serial, older: older.take(MAX_OLDER).collect(), current }
+    }
+
+    /// What this process saw published, while its identity is lost and the ConfigMap does not say it any more. Nobody is
+    /// led to seal for another, and the serial is not given out twice.
+    fn put_back(&self, order: &[RecipientId]) -> Option<Publish> {
+        let known = self.seen.confirmed.as_ref().filter(|known| self.floor == Some(known.mark))?;
+        let id = known.mark.id.to_string();
+        let named = self.published.as_ref().filter(|published| published.serial == known.mark.serial);
+        if named.is_some_and(|published| published.current.id == id) {
+            return None;
+        }
+        let since = known.since.to_string();
+        let current = PublishedRecipient { id, recipient: known.recipient.clone(), since, retired: false };
+        let publish = self.publish(self.content(known.mark.serial, current, order))?;
+        Some(Publish { why: PublishReason::PutBack, ..publish })
     }
 
     fn entry(&self, secret: &SeenSecret, id: RecipientId, since: Timestamp) -> Option<PublishedRecipient> {
@@ -248,10 +306,33 @@ impl<'a> Look<'a> {
         self.seen.secrets.iter().filter(|secret| secret.holds(id)).all(|secret| secret.state == State::Retired)
     }
 
-    fn backup(&self, id: RecipientId, actions: &mut Vec<Action>) {
+    /// Whether anybody may be sealing for an identity already: it was seen published, or the ConfigMap that is to be
+    /// written names nothing that came before it.
+    fn was_public(&self, mark: Mark, publish: Option<&Publish>) -> bool {
+        let before = |why| matches!(why, PublishReason::Missing | PublishReason::TakenOver);
+        let same = self.published.is_some() && publish.is_none_or(|publish| !before(publish.why));
+        same || self.remembers(mark)
+    }
+
+    /// Whether the identity that was seen published is at hand.
+    fn has_the_published(&self, order: &[RecipientId]) -> bool {
+        self.seen.confirmed.as_ref().is_some_and(|confirmed| order.contains(&confirmed.mark.id))
+    }
+
+    fn backup(&self, id: RecipientId, urgency: Urgency, actions: &mut Vec<Action>) {
         if self.rules.backup && !self.seen.backups.contains(&id) {
-            actions.push(Action::WriteBackup { id });
+            actions.push(Action::WriteBackup { id, urgency });
         }
+    }
+
+    /// The identities whose backup is to be written, and was refused at the last try. One that is in no Secret yet is
+    /// about to be made.
+    fn unsaved(&self, actions: &[Action]) -> Vec<RecipientId> {
+        let makes = actions.iter().any(|action| matches!(action, Action::Create { .. }));
+        let writes =
+            |wanted| actions.iter().any(|action| matches!(action, Action::WriteBackup { id, .. } if *id == wanted));
+        let at_hand = |id| self.seen.secrets.iter().any(|secret| secret.holds(id));
+        self.seen.unsaved.iter().copied().filter(|&id| writes(id) || (makes && !at_hand(id))).collect()
     }
 
     /// The labels as they have to be before the ConfigMap may follow: the new one first, so that there is always one.
@@ -266,13 +347,13 @@ impl<'a> Look<'a> {
             }));
         }
         let others = self.seen.secrets.iter().filter(|secret| secret.name != chosen.secret.name);
-        for secret in others.filter(|secret| secret.state == State::Current && secret.mark().is_some()) {
+        for secret in others.filter(|secret| secret.state == State::Current && self.mark(secret).is_some()) {
             actions.push(to_active(secret, RelabelReason::Superseded));
         }
     }
 
     fn relabel_planted(&self, chosen: Option<Chosen<'_>>, actions: &mut Vec<Action>) {
-        let planted = self.seen.secrets.iter().filter(|secret| is_planted(secret, chosen));
+        let planted = self.seen.secrets.iter().filter(|secret| self.is_planted(secret, chosen));
         actions.extend(planted.map(|secret| to_active(secret, RelabelReason::Planted)));
     }
 
@@ -303,12 +384,14 @@ impl<'a> Look<'a> {
         let mut problems = Vec::new();
         for secret in &self.seen.secrets {
             let name = || secret.name.clone();
-            if is_planted(secret, chosen) {
+            if self.is_copied(secret) {
+                problems.push(Problem::Copied { secret: name() });
+            } else if self.is_planted(secret, chosen) {
                 problems.push(Problem::Planted { secret: name() });
             }
             let below = |mark: &Mark| self.floor.is_some_and(|floor| mark.serial < floor.serial);
             // When there is a current identity, an older one that still says so is relabelled and nothing is wrong.
-            if let Some(mark) = secret.mark().filter(below)
+            if let Some(mark) = self.mark(secret).filter(below)
                 && chosen.is_none()
                 && secret.state == State::Current
             {
@@ -328,7 +411,7 @@ impl<'a> Look<'a> {
 
     /// A serial above all others whose Secret's name is free.
     fn next_serial(&self) -> Option<u64> {
-        let marks = self.seen.secrets.iter().filter_map(SeenSecret::mark).chain(self.floor);
+        let marks = self.seen.secrets.iter().filter_map(|secret| self.mark(secret)).chain(self.floor);
         let used = marks.map(|mark| mark.serial).chain(self.published.as_ref().map(|published| published.serial));
         let mut serial = used.max().unwrap_or(0).checked_add(1)?;
         while self.seen.taken.contains(&serial) || self.seen.secrets.iter().any(|s| s.name == secret_name(serial)) {
@@ -336,21 +419,32 @@ impl<'a> Look<'a> {
         }
         Some(serial)
     }
+
+    /// Whether a Secret claims to be current without a mark that counts. One that cannot be read is left as it is: its
+    /// label is all that is known of it.
+    fn is_planted(&self, secret: &SeenSecret, chosen: Option<Chosen<'_>>) -> bool {
+        secret.state == State::Current
+            && !secret.recipients.is_empty()
+            && secret.faults.is_empty()
+            && self.mark(secret).is_none()
+            && chosen.is_none_or(|chosen| chosen.secret.name != secret.name)
+    }
+
+    /// Whether a Secret would be current by its mark, if that had been written here.
+    fn is_copied(&self, secret: &SeenSecret) -> bool {
+        let mark = secret.mark().filter(|_| self.mark(secret).is_none());
+        let above = |mark: Mark| self.floor.is_none_or(|floor| mark.serial > floor.serial);
+        mark.is_some_and(|mark| match secret.state {
+            State::Current => true,
+            State::Active | State::Other => above(mark),
+            State::Retired => false,
+        })
+    }
 }
 
 /// The name of the identity Secret with this serial.
 pub fn secret_name(serial: u64) -> String {
     format!("{IDENTITY_PREFIX}{serial}")
-}
-
-/// Whether a Secret claims to be current without a mark. One that cannot be read is left as it is: its label is all that
-/// is known of it.
-fn is_planted(secret: &SeenSecret, chosen: Option<Chosen<'_>>) -> bool {
-    secret.state == State::Current
-        && !secret.recipients.is_empty()
-        && secret.faults.is_empty()
-        && secret.mark().is_none()
-        && chosen.is_none_or(|chosen| chosen.secret.name != secret.name)
 }
 
 fn to_active(secret: &SeenSecret, why: RelabelReason) -> Action {

@@ -2,10 +2,10 @@
 //!
 //! Ids, serials and names of objects alone; nothing of what a Secret holds and nothing of what the API server says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ageseal::api::RECIPIENTS_CONFIGMAP;
+use ageseal::api::{BACKUP_PREFIX, RECIPIENTS_CONFIGMAP};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::EventType;
 
@@ -39,7 +39,7 @@ impl Teller {
                 self.metrics.wrote("identity");
                 tracing::info!(identity = %mark.id, serial = mark.serial, first, "made an identity");
             }
-            (Action::WriteBackup { id }, _) => {
+            (Action::WriteBackup { id, .. }, _) => {
                 self.metrics.wrote("backup");
                 tracing::info!(identity = %id, "backed an identity up");
             }
@@ -72,6 +72,11 @@ impl Teller {
         let map = self.reference("ConfigMap", RECIPIENTS_CONFIGMAP, publish.over.as_ref().map(|over| &over.uid));
         match publish.why {
             PublishReason::Missing => tracing::info!(identity = id, serial, "published the recipient"),
+            PublishReason::PutBack => tracing::warn!(
+                identity = id,
+                serial,
+                "put the recipients back as they were published; the identity is lost all the same"
+            ),
             PublishReason::Older => tracing::info!(identity = id, serial, "published the superseded recipients anew"),
             PublishReason::TakenOver => {
                 tracing::info!(identity = id, serial, "published another recipient");
@@ -116,10 +121,22 @@ impl Teller {
     /// Tells of a problem that was not there before.
     pub fn problem(&self, problem: &Problem, uid: Option<&String>, leads: bool) {
         tracing::warn!(reason = problem.reason(), "{problem}");
-        if let (Some(secret), true) = (problem.secret(), leads) {
-            let secret = self.reference("Secret", secret, uid);
-            self.events.publish(&secret, problem.reason(), problem.to_string(), EventType::Warning);
+        let about = match problem {
+            Problem::Unsaved { id } => Some(self.reference("ConfigMap", &format!("{BACKUP_PREFIX}{id}"), None)),
+            _ => problem.secret().map(|secret| self.reference("Secret", secret, uid)),
+        };
+        if let (Some(about), true) = (about, leads) {
+            self.events.publish(&about, problem.reason(), problem.to_string(), EventType::Warning);
         }
+    }
+
+    /// Shows how many problems there are.
+    pub fn problems(&self, problems: &BTreeSet<Problem>) {
+        let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for problem in problems {
+            *counts.entry(problem.reason()).or_default() += 1;
+        }
+        self.metrics.identity_problems(counts);
     }
 
     /// Tells how the identities stand, when that is new.
@@ -129,7 +146,9 @@ impl Teller {
             Health::Starting | Health::Ok | Health::None { at_hand: false } => {
                 tracing::info!(state = health.word(), "{health}");
             }
-            Health::None { at_hand: true } => tracing::warn!(state = health.word(), "{health}"),
+            Health::None { at_hand: true } | Health::Unsaved { .. } => {
+                tracing::warn!(state = health.word(), "{health}")
+            }
             Health::Lost { .. } => tracing::error!(state = health.word(), "{health}"),
         }
         if let (Health::Lost { .. }, true) = (health, leads) {

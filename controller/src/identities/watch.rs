@@ -10,13 +10,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ageseal::api::{ANNOTATION_CURRENT, BACKUP_KEY, BACKUP_PREFIX, LABEL_BACKUP, LABEL_IDENTITY, RECIPIENTS_CONFIGMAP};
-use ageseal::envelope::inspect;
+use ageseal::api::{
+    ANNOTATION_CURRENT, CLI_FIELD_MANAGER, FIELD_MANAGER, LABEL_BACKUP, LABEL_IDENTITY, RECIPIENTS_CONFIGMAP, backup_of,
+};
 use ageseal::recipient::{Identity, Recipient, RecipientId};
 use futures::stream::{BoxStream, SelectAll, StreamExt};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
@@ -24,6 +25,10 @@ use kube::{Api, Client};
 use super::content::Content;
 use super::plan::{Public, SeenConfigMap, SeenSecret, State, Version};
 use crate::watch::Soon;
+
+/// How much earlier than an object its first fields may be: the API server notes the time of the fields first, and asks
+/// its webhooks in between, a minute at most.
+const EARLIER: SignedDuration = SignedDuration::from_mins(2);
 
 /// What a watch brings.
 #[derive(Debug)]
@@ -244,6 +249,7 @@ impl Held {
         let seen = SeenSecret {
             state: label.map_or(State::Other, |label| State::of(label)),
             annotation: annotation.cloned(),
+            bound: is_marked_here(&meta),
             created: created(&meta),
             recipients,
             faults: content.faults,
@@ -259,6 +265,27 @@ impl Held {
     }
 }
 
+/// Whether the controller or `ageseal keys` wrote the mark, and to this very object.
+///
+/// A copy by `kubectl` has another manager. One by Velero has the managers of the original, and their times: they are
+/// older than the copy.
+fn is_marked_here(meta: &ObjectMeta) -> bool {
+    let earliest = created(meta).checked_sub(EARLIER).unwrap_or(Timestamp::MIN);
+    let ours = |entry: &ManagedFieldsEntry| {
+        let manager = entry.manager.as_deref().unwrap_or_default();
+        [FIELD_MANAGER, CLI_FIELD_MANAGER].contains(&manager)
+            && entry.time.as_ref().is_some_and(|time| time.0 >= earliest)
+            && has_mark(entry)
+    };
+    meta.managed_fields.iter().flatten().any(ours)
+}
+
+/// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
+fn has_mark(entry: &ManagedFieldsEntry) -> bool {
+    let annotations = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:metadata")?.get("f:annotations"));
+    annotations.is_some_and(|annotations| annotations.get(format!("f:{ANNOTATION_CURRENT}")).is_some())
+}
+
 fn created(meta: &ObjectMeta) -> Timestamp {
     meta.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0)
 }
@@ -267,9 +294,11 @@ impl SeenConfigMap {
     fn of(map: ConfigMap) -> Self {
         Self {
             version: Version {
+                immutable: map.immutable.unwrap_or(false),
+                deleting: map.metadata.deletion_timestamp.is_some(),
+                held: map.metadata.finalizers.is_some_and(|finalizers| !finalizers.is_empty()),
                 uid: map.metadata.uid.unwrap_or_default(),
                 resource_version: map.metadata.resource_version.unwrap_or_default(),
-                immutable: map.immutable.unwrap_or(false),
             },
             data: map.data.unwrap_or_default(),
             binary: map.binary_data.unwrap_or_default().into_keys().collect(),
@@ -282,14 +311,6 @@ impl Backup {
         let name = map.metadata.name.clone().unwrap_or_default();
         Self { of: backup_of(&map), name }
     }
-}
-
-/// Whose backup a ConfigMap is, if it is one.
-pub fn backup_of(map: &ConfigMap) -> Option<RecipientId> {
-    let id: RecipientId = map.metadata.name.as_deref()?.strip_prefix(BACKUP_PREFIX)?.parse().ok()?;
-    let labelled = map.metadata.labels.as_ref()?.get(LABEL_BACKUP)? == &id.to_string();
-    let is_age = inspect(map.data.as_ref()?.get(BACKUP_KEY)?).is_ok();
-    (labelled && is_age).then_some(id)
 }
 
 #[cfg(test)]
@@ -317,6 +338,38 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_is_bound_by_who_wrote_it_and_when() {
+        let bound = |manager: &str, time: Option<&str>, fields: serde_json::Value| {
+            let meta = serde_json::json!({
+                "creationTimestamp": "2026-01-10T12:00:00Z",
+                "managedFields": [
+                    {"manager": "kubectl", "operation": "Update", "time": time, "fieldsV1": {"f:data": {}}},
+                    {"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields},
+                ],
+            });
+            is_marked_here(&serde_json::from_value(meta).unwrap())
+        };
+        let mark = || serde_json::json!({"f:metadata": {"f:annotations": {".": {}, "f:ageseal.dev/current": {}}}});
+        let at_once = Some("2026-01-10T12:00:00Z");
+        for manager in ["ageseal-controller", "ageseal-cli"] {
+            assert!(bound(manager, at_once, mark()));
+            // The clock of the API server turned a second in between; somebody promoted it later.
+            assert!(bound(manager, Some("2026-01-10T11:59:59Z"), mark()));
+            assert!(bound(manager, Some("2026-03-01T12:00:00Z"), mark()));
+            // The fields of an original that is older than the copy.
+            assert!(!bound(manager, Some("2026-01-10T11:00:00Z"), mark()));
+            assert!(!bound(manager, None, mark()));
+            // Something else of it.
+            let label = serde_json::json!({"f:metadata": {"f:labels": {"f:ageseal.dev/identity": {}}}});
+            assert!(!bound(manager, at_once, label));
+        }
+        for manager in ["kubectl-client-side-apply", "kubectl", "velero-server", "before-first-apply", ""] {
+            assert!(!bound(manager, at_once, mark()), "{manager}");
+        }
+        assert!(!is_marked_here(&ObjectMeta::default()));
+    }
+
+    #[test]
     fn of_an_answer_the_code_and_the_word_are_kept() {
         let status = |reason: &str| kube::core::Status {
             code: 403,
@@ -333,7 +386,7 @@ mod tests {
     #[test]
     fn a_list_that_is_not_complete_changes_nothing() {
         let map = |data: &str| SeenConfigMap {
-            version: Version { uid: String::new(), resource_version: String::new(), immutable: false },
+            version: Version::default(),
             data: [("k".to_owned(), data.to_owned())].into(),
             binary: vec![],
         };
@@ -349,26 +402,5 @@ mod tests {
         assert!(kept.take(Event::InitDone));
         assert!(kept.now.is_empty());
         assert!(!kept.take(Event::Delete(map("a"))));
-    }
-
-    #[test]
-    fn a_backup_is_an_age_file_under_its_own_name() {
-        let identity = Identity::generate_x25519();
-        let id = identity.recipient().unwrap().id();
-        let age = ageseal::envelope::encrypt(&[identity.recipient().unwrap()], b"text").unwrap();
-        let map = |name: String, label: String, text: &str| ConfigMap {
-            metadata: ObjectMeta {
-                name: Some(name),
-                labels: Some([(LABEL_BACKUP.to_owned(), label)].into()),
-                ..ObjectMeta::default()
-            },
-            data: Some([(BACKUP_KEY.to_owned(), text.to_owned())].into()),
-            ..ConfigMap::default()
-        };
-        let name = format!("{BACKUP_PREFIX}{id}");
-        assert_eq!(backup_of(&map(name.clone(), id.to_string(), &age)), Some(id));
-        assert_eq!(backup_of(&map(name.clone(), id.to_string(), "text")), None);
-        assert_eq!(backup_of(&map(name, "r0000000000000000".to_owned(), &age)), None);
-        assert_eq!(backup_of(&map("other".to_owned(), id.to_string(), &age)), None);
     }
 }

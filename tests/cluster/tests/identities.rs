@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ageseal::api::{
-    ANNOTATION_CURRENT, BACKUP_KEY, BACKUP_PREFIX, IDENTITY_KEY, LABEL_BACKUP, LABEL_IDENTITY, Published,
-    RECIPIENTS_CONFIGMAP, SealedSecret,
+    ANNOTATION_CURRENT, BACKUP_KEY, BACKUP_PREFIX, CLI_FIELD_MANAGER, FIELD_MANAGER, IDENTITY_KEY, LABEL_BACKUP,
+    LABEL_IDENTITY, Published, RECIPIENTS_CONFIGMAP, SealedSecret,
 };
 use ageseal::recipient::{Identity, Recipient, RecipientId};
 use ageseal_cluster::{ControlPlane, Controller, ControllerOptions, Namespace, eventually, sealed};
@@ -107,7 +107,7 @@ impl Place {
         .await;
     }
 
-    /// Puts an identity Secret there by hand.
+    /// Puts an identity Secret there; one with an annotation as `ageseal keys` does it, else by hand.
     async fn bring(&self, name: &str, label: &str, annotation: Option<&str>, identities: &[&Identity]) {
         let texts = identities.iter().map(|identity| format!("{}\n", *identity.to_secret_string().unwrap()));
         self.bring_text(name, label, annotation, texts.collect::<String>().as_bytes()).await;
@@ -125,12 +125,33 @@ impl Place {
             data: Some([("some.key".to_owned(), ByteString(text.to_vec()))].into()),
             ..Secret::default()
         };
-        self.secrets.create(&PostParams::default(), &secret).await.unwrap();
+        let field_manager = annotation.map(|_| CLI_FIELD_MANAGER.to_owned());
+        self.secrets.create(&PostParams { field_manager, ..PostParams::default() }, &secret).await.unwrap();
+    }
+
+    /// What `keys promote` does.
+    async fn promote(&self, name: &str, mark: &str) {
+        let patch =
+            json!({"metadata": {"labels": {LABEL_IDENTITY: "current"}, "annotations": {ANNOTATION_CURRENT: mark}}});
+        self.secrets.patch(name, &PatchParams::apply(CLI_FIELD_MANAGER), &Patch::Merge(patch)).await.unwrap();
     }
 
     async fn relabel(&self, name: &str, label: &str) {
         let patch = json!({"metadata": {"labels": {LABEL_IDENTITY: label}}});
         self.secrets.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    /// Forbids, or allows again, that objects of this kind are made in the controller's namespace.
+    async fn forbid(&self, what: &str) -> Api<ResourceQuota> {
+        let quota = json!({"metadata": {"name": "none"}, "spec": {"hard": {what: "0"}}});
+        let quota: ResourceQuota = serde_json::from_value(quota).unwrap();
+        let quotas: Api<ResourceQuota> = Api::namespaced(self.plane.client().await, self.system.name());
+        quotas.create(&PostParams::default(), &quota).await.unwrap();
+        eventually(SOON, "the quota holds", || async {
+            quotas.get("none").await.unwrap().status.and_then(|status| status.hard).ok_or("no status")
+        })
+        .await;
+        quotas
     }
 
     async fn take_away(&self, name: &str) {
@@ -338,15 +359,7 @@ async fn a_backup_is_there_before_the_recipient_and_opens_with_age() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_identity_is_tried_again_and_leaves_one_backup() {
     let place = Place::new("quota").await;
-    let quota: ResourceQuota =
-        serde_json::from_value(json!({"metadata": {"name": "none"}, "spec": {"hard": {"count/secrets": "0"}}}))
-            .unwrap();
-    let quotas: Api<ResourceQuota> = Api::namespaced(place.plane.client().await, place.system.name());
-    quotas.create(&PostParams::default(), &quota).await.unwrap();
-    eventually(SOON, "the quota holds", || async {
-        quotas.get("none").await.unwrap().status.and_then(|status| status.hard).ok_or("no status")
-    })
-    .await;
+    let quotas = place.forbid("count/secrets").await;
     let keeper = hybrid();
     let controller = place.start(&[&format!("--backup-recipient={}", keeper.recipient().unwrap())]);
     eventually(SOON, "it was refused three times", || async {
@@ -361,6 +374,149 @@ async fn a_refused_identity_is_tried_again_and_leaves_one_backup() {
     let ids: Vec<_> = backups.into_iter().map(|map| map.metadata.labels.unwrap()[LABEL_BACKUP].clone()).collect();
     assert_eq!(ids, [place.published().await.unwrap().current.id]);
     assert!(!controller.log().contains("exceeded quota"), "the API server's words are in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_identity_waits_for_its_backup_and_says_so() {
+    let place = Place::new("unsaved").await;
+    let quotas = place.forbid("count/configmaps").await;
+    let keeper = hybrid();
+    let controller = place.start(&[&format!("--backup-recipient={}", keeper.recipient().unwrap())]);
+    refuses(&controller, &["nothing is published yet", "cannot be written", "ConfigMap ageseal-backup-r"]).await;
+    let metrics = controller.metrics().await;
+    assert!(metrics.contains("\nageseal_identity_state{state=\"unsaved\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("\nageseal_identity_problems{reason=\"IdentityUnsaved\"} 1\n"), "{metrics}");
+    assert_eq!((place.identities().await, place.published().await), (vec![], None));
+    quotas.delete("none", &DeleteParams::default()).await.unwrap();
+    controller.ready().await;
+    let metrics = controller.metrics().await;
+    assert!(metrics.contains("\nageseal_identity_problems{reason=\"IdentityUnsaved\"} 0\n"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_a_backup_from_being_written_keeps_no_recipient_published() {
+    let place = Place::new("blocked").await;
+    let keeper = hybrid();
+    let flag = format!("--backup-recipient={}", keeper.recipient().unwrap());
+    let controller = place.ready(&[&flag]).await;
+    let good = place.published().await.unwrap();
+    let name = format!("{BACKUP_PREFIX}{}", good.current.id);
+    let foreign = hybrid();
+    let mut forged = good.clone();
+    forged.current.id = id(&foreign).to_string();
+    forged.current.recipient = foreign.recipient().unwrap().canonical().to_owned();
+
+    // Something else stands in its place, and nobody can change it; the controller may not delete it.
+    let garbage = ConfigMap {
+        metadata: ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() },
+        data: Some([(BACKUP_KEY.to_owned(), "nothing".to_owned())].into()),
+        immutable: Some(true),
+        ..ConfigMap::default()
+    };
+    // The controller is quick: somebody has to be quicker.
+    eventually(SOON, "something else is in the place of the backup", || async {
+        let _ = place.maps.delete(&name, &DeleteParams::default()).await;
+        place.maps.create(&PostParams::default(), &garbage).await
+    })
+    .await;
+    let problems = |count: u32| format!("\nageseal_identity_problems{{reason=\"IdentityUnsaved\"}} {count}\n");
+    let tells = |count| {
+        let (controller, wanted) = (&controller, problems(count));
+        async move {
+            eventually(SOON, &wanted, || async {
+                let metrics = controller.metrics().await;
+                if metrics.contains(&wanted) { Ok(()) } else { Err(metrics) }
+            })
+            .await;
+        }
+    };
+    tells(1).await;
+    for round in ["at once", "after some retries"] {
+        place.edit_map(json!({"data": forged.to_data()})).await;
+        place.publishes(&format!("mended {round}"), &good).await;
+        tokio::time::sleep(A_WHILE).await;
+    }
+    assert_eq!(controller.get("/readyz").await.unwrap().0, 200);
+    assert!(controller.log().contains("IdentityUnsaved"), "{}", controller.log());
+    // A leader without a memory does the same.
+    controller.kill();
+    place.edit_map(json!({"data": forged.to_data()})).await;
+    let controller = place.ready(&[&flag]).await;
+    place.publishes("mended after a start", &good).await;
+    // The other way: there is no backup, and no room for one.
+    let quotas = place.forbid("count/configmaps").await;
+    place.maps.delete(&name, &DeleteParams::default()).await.unwrap();
+    place.edit_map(json!({"data": forged.to_data()})).await;
+    place.publishes("mended without room for the backup", &good).await;
+    quotas.delete("none", &DeleteParams::default()).await.unwrap();
+    eventually(SOON, "the backup is written again", || async { place.maps.get_opt(&name).await.unwrap() }).await;
+    drop(controller);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_of_another_cluster_opens_and_is_never_published() {
+    let (place, origin) = (Place::new("copied").await, Place::new("origin").await);
+    let other = origin.ready(&["--renew-every=2s"]).await;
+    let elsewhere = origin.publishes_serial(3).await;
+    other.kill();
+    let controller = place.ready(&[]).await;
+    let published = place.published().await.unwrap();
+
+    // As people do it: get, take out what only the other one has, apply.
+    let secrets = origin.secrets.list(&ListParams::default().labels(LABEL_IDENTITY)).await.unwrap().items;
+    let copy_of = |serial: u64| {
+        let name = format!("ageseal-identity-{serial}");
+        let mut copy = secrets.iter().find(|secret| secret.metadata.name.as_ref() == Some(&name)).unwrap().clone();
+        let annotations = copy.metadata.annotations.take();
+        let mark = annotations.as_ref().unwrap()[ANNOTATION_CURRENT].clone();
+        let managers = copy.metadata.managed_fields.take().unwrap();
+        copy.metadata = ObjectMeta {
+            name: Some(format!("copied-{serial}")),
+            labels: Some([(LABEL_IDENTITY.to_owned(), "current".to_owned())].into()),
+            annotations,
+            ..ObjectMeta::default()
+        };
+        (copy, mark, managers)
+    };
+    let (copy, mark, _) = copy_of(elsewhere.serial);
+    let by_kubectl = copy.metadata.name.clone().unwrap();
+    let apply = place.plane.kubectl_command().args(["apply", "-n", place.system.name(), "-f", "-"]);
+    let _ = apply.stdin(serde_json::to_string(&copy).unwrap()).run().expect_success();
+    place.sees(&by_kubectl, "active", Some(mark)).await;
+    // As Velero does it: made anew, and given the field managers of the original with their times.
+    let (copy, mark, mut managers) = copy_of(elsewhere.serial - 1);
+    let by_velero = copy.metadata.name.clone().unwrap();
+    let velero = PostParams { field_manager: Some("velero-server".to_owned()), ..PostParams::default() };
+    place.secrets.create(&velero, &copy).await.unwrap();
+    place.sees(&by_velero, "active", Some(mark.clone())).await;
+    for time in managers.iter_mut().filter_map(|entry| entry.time.as_mut()) {
+        time.0 -= Duration::from_secs(24 * 60 * 60);
+    }
+    let patch = json!({"metadata": {"managedFields": managers, "labels": {LABEL_IDENTITY: "current"}}});
+    let params = PatchParams { field_manager: Some("velero-server".to_owned()), ..PatchParams::default() };
+    let restored = place.secrets.patch(&by_velero, &params, &Patch::Merge(patch)).await.unwrap();
+    let by_ours = restored.metadata.managed_fields.unwrap().into_iter().any(|entry| {
+        let fields = entry.fields_v1.map(|fields| fields.0.to_string()).unwrap_or_default();
+        entry.manager.as_deref() == Some(FIELD_MANAGER) && fields.contains(ANNOTATION_CURRENT)
+    });
+    assert!(by_ours, "the copy does not look like one of Velero");
+    place.sees(&by_velero, "active", Some(mark)).await;
+
+    assert!(controller.log().contains("IdentityCopied"), "{}", controller.log());
+    place.document("copied", &elsewhere.current.recipient.parse().unwrap()).await;
+    place.opens("copied").await;
+    controller.kill();
+    let controller = place.ready(&[]).await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(place.published().await, Some(published));
+    for entry in elsewhere.all() {
+        assert!(!place.was_ever_written(entry.recipient_id().unwrap()), "{} was published", entry.id);
+    }
+    // Unless somebody means it.
+    let next = elsewhere.serial + 1;
+    place.promote(&by_kubectl, &format!("{next}.{}", elsewhere.current.id)).await;
+    assert_eq!(place.publishes_serial(next).await.current.id, elsewhere.current.id);
+    drop(controller);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -405,9 +561,7 @@ async fn a_planted_identity_before_the_first_is_not_published_either() {
     tokio::time::sleep(A_WHILE).await;
     assert_eq!((place.identities().await.len(), place.published().await), (1, None));
     // `keys promote` is a mark and a label.
-    let mark = format!("1.{}", id(&planted));
-    let patch = json!({"metadata": {"labels": {LABEL_IDENTITY: "current"}, "annotations": {ANNOTATION_CURRENT: mark}}});
-    place.secrets.patch("early", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    place.promote("early", &format!("1.{}", id(&planted))).await;
     controller.ready().await;
     assert_eq!(place.published().await.unwrap().current.id, id(&planted).to_string());
 }
@@ -443,21 +597,15 @@ async fn an_old_identity_that_is_restored_does_not_stand_in_for_the_one_that_is_
     // It opens.
     place.document("old", &first.current.recipient.parse().unwrap()).await;
     place.opens("old").await;
-    // Neither the deletion of the ConfigMap nor a look back makes it current again.
+    // Neither the deletion of the ConfigMap nor a look back makes it current again: what was published is put back.
     place.maps.delete(RECIPIENTS_CONFIGMAP, &DeleteParams::default()).await.unwrap();
-    tokio::time::sleep(A_WHILE).await;
-    assert_eq!(place.published().await, None);
-    let map = ConfigMap {
-        metadata: ObjectMeta { name: Some(RECIPIENTS_CONFIGMAP.to_owned()), ..ObjectMeta::default() },
-        data: Some(second.to_data()),
-        ..ConfigMap::default()
-    };
-    place.maps.create(&PostParams::default(), &map).await.unwrap();
+    let put_back = Published { older: vec![], ..second.clone() };
+    place.publishes("put back", &put_back).await;
     controller.kill();
     let controller = place.start(&[]);
     refuses(&controller, &lost).await;
     tokio::time::sleep(A_WHILE).await;
-    assert_eq!(place.published().await, Some(second.clone()));
+    assert_eq!(place.published().await, Some(put_back));
 
     // `keys restore` brings it back, active and without a mark: it is current again, and the old one is not.
     place.bring("restored", "active", None, &[&new]).await;
@@ -466,6 +614,56 @@ async fn an_old_identity_that_is_restored_does_not_stand_in_for_the_one_that_is_
     place.sees("ageseal-identity-1", "active", Some(format!("1.{}", first.current.id))).await;
     let published = place.published().await.unwrap();
     assert_eq!((published.serial, published.current), (2, second.current));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loss_of_everything_is_ended_by_either_command() {
+    let place = Place::new("ended").await;
+    let controller = place.ready(&["--renew-every=2s"]).await;
+    place.publishes_serial(2).await;
+    assert!(controller.terminate().await.success());
+    let controller = place.ready(&[]).await;
+    let published = place.published().await.unwrap();
+    let (serial, id) = (published.serial, published.current.id.clone());
+    let mark = format!("{serial}.{id}");
+    let current = place.secrets.get(&format!("ageseal-identity-{serial}")).await.unwrap();
+    let key = current.data.unwrap().remove(IDENTITY_KEY).unwrap().0;
+    let lose_everything = || async {
+        place
+            .secrets
+            .delete_collection(&DeleteParams::default(), &ListParams::default().labels(LABEL_IDENTITY))
+            .await?;
+        place.maps.delete(RECIPIENTS_CONFIGMAP, &DeleteParams::default()).await.map(drop)
+    };
+
+    lose_everything().await.unwrap();
+    refuses(&controller, &["IdentityLost", &mark, "ageseal keys restore FILE", "ageseal keys new"]).await;
+    let put_back = Published { older: vec![], ..published.clone() };
+    place.publishes("put back", &put_back).await;
+    // `keys restore --promote`, by somebody who looked for a number before there was one again.
+    place.bring_text("restored", "current", Some(&format!("1.{id}")), &key).await;
+    controller.ready().await;
+    place.sees("restored", "current", Some(mark.clone())).await;
+    assert_eq!(place.published().await.unwrap(), put_back);
+
+    // `keys new` takes the number after the one that is published, and it is.
+    lose_everything().await.unwrap();
+    refuses(&controller, &["IdentityLost", &mark]).await;
+    let next = place.publishes_serial(serial).await.serial + 1;
+    let new = hybrid();
+    let name = format!("ageseal-identity-{next}");
+    place.bring(&name, "current", Some(&format!("{next}.{}", self::id(&new))), &[&new]).await;
+    controller.ready().await;
+    assert_eq!(place.published().await.unwrap().current.id, self::id(&new).to_string());
+
+    // Whoever leads next knows the number.
+    lose_everything().await.unwrap();
+    place.publishes_serial(next).await;
+    controller.kill();
+    let controller = place.start(&[]);
+    refuses(&controller, &["IdentityLost", &format!("{next}.{}", self::id(&new))]).await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(place.identities().await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -496,6 +694,22 @@ async fn a_changed_configmap_is_mended() {
     place.edit_map(json!({"immutable": true, "data": other.to_data()})).await;
     place.publishes("immutable", &good).await;
     assert_ne!(place.maps.get(RECIPIENTS_CONFIGMAP).await.unwrap().immutable, Some(true));
+    // And held there, so that a deletion alone does not end it.
+    let held = json!({"finalizers": ["example.com/stays"]});
+    place.edit_map(json!({"immutable": true, "metadata": held, "data": other.to_data()})).await;
+    place.publishes("immutable and held", &good).await;
+    // And going already.
+    place.edit_map(json!({"metadata": held})).await;
+    place.maps.delete(RECIPIENTS_CONFIGMAP, &DeleteParams::default()).await.unwrap();
+    place.edit_map(json!({"immutable": true, "data": other.to_data()})).await;
+    place.publishes("immutable, held and going", &good).await;
+    let map = place.maps.get(RECIPIENTS_CONFIGMAP).await.unwrap();
+    assert_eq!((map.immutable, map.metadata.finalizers, map.metadata.deletion_timestamp), (None, None, None));
+    // So full that there is no room beside what is wrong.
+    let file = foreign.canonical();
+    let full = "x".repeat(1024 * 1024 - file.len() - "recipients.pub".len() - "full".len());
+    place.edit_map(json!({"data": {"recipients.json": null, "recipients.pub": file, "full": full}})).await;
+    place.publishes("full", &good).await;
     assert_eq!(controller.get("/readyz").await.unwrap().0, 200);
 
     // Without a controller nobody mends; the next one does, for what is not ahead of everything that it knows.
@@ -528,11 +742,13 @@ async fn when_all_identities_are_gone_none_is_made() {
     place.take_away("ageseal-identity-1").await;
     let lost = ["IdentityLost", "ageseal keys restore FILE", "ageseal keys new"];
     refuses(&controller, &[&lost[..], &[&published.current.id]].concat()).await;
-    // Not even when the ConfigMap goes, too; and not by a new leader, who has a document as its only witness.
+    // Not even when the ConfigMap goes, too: it is put back.
     place.maps.delete(RECIPIENTS_CONFIGMAP, &DeleteParams::default()).await.unwrap();
-    tokio::time::sleep(A_WHILE).await;
+    place.publishes("put back", &published).await;
     refuses(&controller, &lost).await;
+    // And not by a new leader, who has a document as its only witness.
     controller.kill();
+    place.maps.delete(RECIPIENTS_CONFIGMAP, &DeleteParams::default()).await.unwrap();
     let controller = place.start(&[]);
     refuses(&controller, &lost).await;
     tokio::time::sleep(A_WHILE).await;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ageseal::api::{
-    ANNOTATION_CURRENT, IDENTITY_ACTIVE, IDENTITY_CURRENT, IDENTITY_RETIRED, LABEL_IDENTITY, Published,
+    ANNOTATION_CURRENT, BACKUP_PREFIX, IDENTITY_ACTIVE, IDENTITY_CURRENT, IDENTITY_RETIRED, LABEL_IDENTITY, Published,
 };
 use ageseal::recipient::RecipientId;
 use jiff::Timestamp;
@@ -18,6 +18,11 @@ pub enum Health {
     Starting,
     /// There is a current identity.
     Ok,
+    /// The identity that is to be published has to be backed up first, and the API server does not take the backup.
+    Unsaved {
+        /// Which one it is.
+        id: RecipientId,
+    },
     /// The identity that people seal for is gone.
     Lost {
         /// Which one it is, where that is known.
@@ -36,6 +41,7 @@ impl Health {
         match self {
             Self::Starting => "starting",
             Self::Ok => "ok",
+            Self::Unsaved { .. } => "unsaved",
             Self::Lost { .. } => "lost",
             Self::None { .. } => "none",
         }
@@ -47,14 +53,16 @@ impl fmt::Display for Health {
         match self {
             Self::Starting => f.write_str("the identities are being read, or the recipient is being published"),
             Self::Ok => f.write_str("there is a current identity"),
+            Self::Unsaved { id } => write!(f, "nothing is published yet: {}", Problem::Unsaved { id: *id }),
             Self::Lost { published } => {
                 f.write_str("IdentityLost: ")?;
                 match published {
-                    Some(mark) => write!(f, "identity {}, which people seal for, is gone", mark.id)?,
+                    // The mark, because the next one has to be above it.
+                    Some(mark) => write!(f, "the identity that people seal for, {mark}, is gone")?,
                     None => f.write_str("there was an identity here, and it is gone")?,
                 }
                 f.write_str(
-                    "; nothing is published and none is made: bring it back with `ageseal keys restore FILE`, or make \
+                    "; no other is published and none is made: bring it back with `ageseal keys restore FILE`, or make \
                      another with `ageseal keys new`",
                 )
             }
@@ -78,7 +86,7 @@ pub struct Plan {
     pub current: Option<Confirmed>,
     /// What to remember.
     pub confirmed: Option<Confirmed>,
-    /// What to do, in this order; after the first that does not succeed, look again.
+    /// What to do, in this order; after the first that does not succeed, look again. What is late keeps nothing waiting.
     pub actions: Vec<Action>,
     /// What somebody should know.
     pub problems: Vec<Problem>,
@@ -100,11 +108,29 @@ pub enum Action {
     WriteBackup {
         /// Which one.
         id: RecipientId,
+        /// What waits for it.
+        urgency: Urgency,
     },
     /// Change the label of an identity Secret.
     Relabel(Relabel),
     /// Write the ConfigMap.
     Publish(Publish),
+}
+
+impl Action {
+    /// Whether nothing waits for it.
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::WriteBackup { urgency: Urgency::Late, .. })
+    }
+}
+
+/// What waits for a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Publication, and everything after it.
+    First,
+    /// Nothing: its identity has been published for a while.
+    Late,
 }
 
 /// A change of label.
@@ -168,6 +194,8 @@ pub enum PublishReason {
     Older,
     /// Somebody changed it.
     Mended,
+    /// The identity is lost, and what was published of it is missing or changed.
+    PutBack,
 }
 
 /// What somebody should know, and the controller cannot mend.
@@ -175,6 +203,11 @@ pub enum PublishReason {
 pub enum Problem {
     /// A Secret claims to be current and is not.
     Planted {
+        /// Its name.
+        secret: String,
+    },
+    /// A Secret would be current by its mark, and the mark was not written here.
+    Copied {
         /// Its name.
         secret: String,
     },
@@ -202,6 +235,11 @@ pub enum Problem {
         /// Its name.
         secret: String,
     },
+    /// The API server does not take a backup.
+    Unsaved {
+        /// Whose identity it is.
+        id: RecipientId,
+    },
     /// There is no larger serial.
     Serials,
 }
@@ -211,11 +249,12 @@ impl Problem {
     pub fn secret(&self) -> Option<&str> {
         match self {
             Self::Planted { secret }
+            | Self::Copied { secret }
             | Self::Outdated { secret, .. }
             | Self::Label { secret }
             | Self::Content { secret, .. }
             | Self::Empty { secret } => Some(secret),
-            Self::Serials => None,
+            Self::Unsaved { .. } | Self::Serials => None,
         }
     }
 
@@ -223,9 +262,11 @@ impl Problem {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Planted { .. } => "IdentityPlanted",
+            Self::Copied { .. } => "IdentityCopied",
             Self::Outdated { .. } => "IdentityOutdated",
             Self::Label { .. } => "IdentityLabel",
             Self::Content { .. } | Self::Empty { .. } => "IdentityUnreadable",
+            Self::Unsaved { .. } => "IdentityUnsaved",
             Self::Serials => "IdentitySerials",
         }
     }
@@ -238,6 +279,12 @@ impl fmt::Display for Problem {
                 f,
                 "Secret {secret} is labelled current, but its annotation {ANNOTATION_CURRENT} names no identity in it: \
                  it opens, and its recipient is not published; if it should be, run `ageseal keys promote ID`"
+            ),
+            Self::Copied { secret } => write!(
+                f,
+                "the annotation {ANNOTATION_CURRENT} of Secret {secret} was written neither by the controller nor by \
+                 `ageseal keys`, so it was copied or restored: it opens, and its recipient is not published; if it \
+                 should be, run `ageseal keys promote ID`"
             ),
             Self::Outdated { secret, serial } => write!(
                 f,
@@ -253,6 +300,12 @@ impl fmt::Display for Problem {
                 write!(f, "Secret {secret}: its data key {} {}; the other identities open", fault.key, fault.why)
             }
             Self::Empty { secret } => write!(f, "Secret {secret} has no data key, and so no identity"),
+            Self::Unsaved { id } => write!(
+                f,
+                "the backup of identity {id} cannot be written, and the log has the answer of the API server: if \
+                 ConfigMap {BACKUP_PREFIX}{id} is there, somebody else's, delete it; else look at the quota of \
+                 ConfigMaps and at the controller's Role"
+            ),
             Self::Serials => {
                 f.write_str("the largest serial is in use: no identity can take over; write the annotations anew")
             }

@@ -18,6 +18,8 @@ pub struct Seen {
     pub configmap: Option<SeenConfigMap>,
     /// Whose identities have a backup that is an age file.
     pub backups: BTreeSet<RecipientId>,
+    /// Whose identities have a backup that the API server did not take at the last try.
+    pub unsaved: BTreeSet<RecipientId>,
     /// Whether the status of some document names an identity; `None` until the documents were read.
     pub was_used: Option<bool>,
     /// What this process saw published and at hand.
@@ -37,6 +39,8 @@ pub struct SeenSecret {
     pub state: State,
     /// Its annotation, as text.
     pub annotation: Option<String>,
+    /// Whether the controller or `ageseal keys` wrote the annotation, to this very Secret.
+    pub bound: bool,
     /// When the API server made it.
     pub created: Timestamp,
     /// The recipients of the identities inside, by data key and line.
@@ -97,7 +101,7 @@ pub struct SeenConfigMap {
 }
 
 /// Exactly one state of one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     /// The object.
     pub uid: String,
@@ -105,15 +109,21 @@ pub struct Version {
     pub resource_version: String,
     /// Whether its content can only be changed by deleting it.
     pub immutable: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Whether it has finalizers, which keep it there when it is deleted.
+    pub held: bool,
 }
 
 /// What this process saw: that the ConfigMap named an identity that was at hand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmed {
     /// Its serial and id.
     pub mark: Mark,
     /// When it became current.
     pub since: Timestamp,
+    /// The text of its recipient.
+    pub recipient: String,
 }
 
 /// An identity that was made or promoted to be current, and the how manieth it was.

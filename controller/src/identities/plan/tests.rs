@@ -13,6 +13,7 @@ static KEYS: LazyLock<Vec<Public>> =
 const X: usize = 0;
 const Y: usize = 1;
 const Z: usize = 2;
+const W: usize = 3;
 
 fn id(key: usize) -> RecipientId {
     KEYS[key].id
@@ -37,14 +38,16 @@ fn now() -> Timestamp {
 
 const RULES: Rules = Rules { renew_every: Some(SignedDuration::from_hours(24 * 90)), backup: false };
 
-/// A Secret that the controller made: `made(3, X, State::Current)` is `ageseal-identity-3`, made on the third.
+/// A Secret that the controller made: `made(3, X, State::Current)` is `ageseal-identity-3`, made on the third; the ninth is
+/// the last day.
 fn made(serial: u64, key: usize, state: State) -> SeenSecret {
     SeenSecret {
         name: secret_name(serial),
         resource_version: format!("rv{serial}"),
         state,
         annotation: Some(mark(serial, key).to_string()),
-        created: day(i32::try_from(serial).unwrap()),
+        bound: true,
+        created: day(i32::try_from(serial.min(9)).unwrap()),
         recipients: vec![KEYS[key].clone()],
         faults: Vec::new(),
     }
@@ -57,6 +60,7 @@ fn brought(name: &str, keys: &[usize], state: State) -> SeenSecret {
         resource_version: format!("rv-{name}"),
         state,
         annotation: None,
+        bound: false,
         created: day(10),
         recipients: keys.iter().map(|key| KEYS[*key].clone()).collect(),
         faults: Vec::new(),
@@ -77,11 +81,16 @@ fn says(serial: u64, current: PublishedRecipient, older: &[PublishedRecipient]) 
 }
 
 fn version() -> Version {
-    Version { uid: "u".to_owned(), resource_version: "7".to_owned(), immutable: false }
+    Version { uid: "u".to_owned(), resource_version: "7".to_owned(), ..Version::default() }
 }
 
 fn configmap(published: &Published) -> Option<SeenConfigMap> {
     Some(SeenConfigMap { version: version(), data: published.to_data(), binary: Vec::new() })
+}
+
+/// What is remembered of an identity that was seen published.
+fn known(serial: u64, key: usize, since: Timestamp) -> Option<Confirmed> {
+    Some(Confirmed { mark: mark(serial, key), since, recipient: KEYS[key].text.clone() })
 }
 
 /// X was made first, on the first, and is current; nothing is to be done.
@@ -90,7 +99,7 @@ fn settled() -> Seen {
         secrets: vec![made(1, X, State::Current)],
         configmap: configmap(&says(1, entry(X, day(1)), &[])),
         was_used: Some(true),
-        confirmed: Some(Confirmed { mark: mark(1, X), since: day(1) }),
+        confirmed: known(1, X, day(1)),
         ..Seen::default()
     }
 }
@@ -101,7 +110,7 @@ fn renewed() -> Seen {
         secrets: vec![made(1, X, State::Active), made(3, Y, State::Current)],
         configmap: configmap(&says(3, entry(Y, day(3)), &[entry(X, day(1))])),
         was_used: Some(true),
-        confirmed: Some(Confirmed { mark: mark(3, Y), since: day(3) }),
+        confirmed: known(3, Y, day(3)),
         ..Seen::default()
     }
 }
@@ -112,12 +121,13 @@ fn decide(seen: &Seen) -> Plan {
 
 /// What a plan is that has a current identity and nothing to do.
 fn quiet(current: Mark, since: Timestamp, order: &[usize]) -> Plan {
-    let current = Confirmed { mark: current, since };
+    let recipient = KEYS.iter().find(|key| key.id == current.id).unwrap().text.clone();
+    let current = Some(Confirmed { mark: current, since, recipient });
     Plan {
         order: order.iter().map(|key| id(*key)).collect(),
         health: Health::Ok,
-        current: Some(current),
-        confirmed: Some(current),
+        current: current.clone(),
+        confirmed: current,
         actions: Vec::new(),
         problems: Vec::new(),
         look_again: Some(since + SignedDuration::from_hours(24 * 90)),
@@ -137,6 +147,14 @@ fn relabel(secret: &SeenSecret, label: &'static str, why: RelabelReason) -> Rela
 fn publish(content: Published, why: PublishReason) -> Action {
     let over = (why != PublishReason::Missing).then(version);
     Action::Publish(Publish { content, over, foreign: Foreign::default(), why })
+}
+
+fn put_back(content: Published, over: Option<Version>) -> Action {
+    Action::Publish(Publish { content, over, foreign: Foreign::default(), why: PublishReason::PutBack })
+}
+
+fn back_up(key: usize, urgency: Urgency) -> Action {
+    Action::WriteBackup { id: id(key), urgency }
 }
 
 #[test]
@@ -170,10 +188,11 @@ fn the_first_identity_is_made_only_where_there_never_was_one() {
     let garbage = Seen { configmap: Some(map), ..nothing.clone() };
     assert_eq!(decide(&garbage), Plan { health: Health::Lost { published: None }, actions: vec![], ..first.clone() });
     // So does the memory.
-    let confirmed = Some(Confirmed { mark: mark(1, X), since: day(1) });
-    let remembered = Seen { confirmed, ..nothing.clone() };
-    let lost = Health::Lost { published: Some(mark(1, X)) };
-    assert_eq!(decide(&remembered), Plan { health: lost, confirmed, actions: vec![], ..first.clone() });
+    let confirmed = known(1, X, day(1));
+    let remembered = Seen { confirmed: confirmed.clone(), ..nothing.clone() };
+    let health = Health::Lost { published: Some(mark(1, X)) };
+    let actions = vec![put_back(says(1, entry(X, day(1)), &[]), None)];
+    assert_eq!(decide(&remembered), Plan { health, confirmed, actions, ..first.clone() });
     // A name that is taken is left alone.
     let taken = Seen { taken: BTreeSet::from([1, 2]), ..nothing };
     assert_eq!(decide(&taken).actions, [Action::Create { serial: 3, first: true }]);
@@ -219,10 +238,9 @@ fn a_backup_comes_before_publication_and_the_others_after_it() {
         Action::Relabel(relabel(&x, IDENTITY_ACTIVE, RelabelReason::Superseded)),
         publish(says(3, entry(Y, now()), &[entry(X, day(1))]), PublishReason::TakenOver),
     ];
-    let write = |key| Action::WriteBackup { id: id(key) };
-    let mut all = vec![write(Y)];
+    let mut all = vec![back_up(Y, Urgency::First)];
     all.extend(steps.iter().cloned());
-    all.push(write(X));
+    all.push(back_up(X, Urgency::Late));
     assert_eq!(plan(&seen, &rules, now()).actions, all);
     seen.backups = BTreeSet::from([id(X), id(Y)]);
     assert_eq!(plan(&seen, &rules, now()).actions, steps);
@@ -231,6 +249,66 @@ fn a_backup_comes_before_publication_and_the_others_after_it() {
     seen.backups.insert(id(X));
     seen.secrets.push(brought("restored", &[Z], State::Active));
     assert_eq!(plan(&seen, &rules, now()).actions, []);
+}
+
+#[test]
+fn what_is_public_is_mended_before_it_is_backed_up() {
+    let rules = Rules { backup: true, ..RULES };
+    let good = says(3, entry(Y, day(3)), &[entry(X, day(1))]);
+    let with = |published: Published| Seen { configmap: configmap(&published), ..renewed() };
+    let mend = publish(good.clone(), PublishReason::Mended);
+    let late = [back_up(Y, Urgency::Late), back_up(X, Urgency::Late)];
+    let edited = with(says(3, entry(Z, day(3)), &[entry(X, day(1))]));
+    let mended = [&[mend], &late[..]].concat();
+    assert_eq!(plan(&edited, &rules, now()).actions, mended);
+    // After a restart, too, and while the API server does not take the backup: that is told.
+    let cold = Seen { confirmed: None, unsaved: BTreeSet::from([id(Y)]), ..edited.clone() };
+    let decided = plan(&cold, &rules, now());
+    assert_eq!((decided.actions, decided.health), (mended, Health::Ok));
+    assert_eq!(decided.problems, [Problem::Unsaved { id: id(Y) }]);
+    // A turned back or missing ConfigMap of an identity that this process saw published.
+    let turned_back = with(says(1, entry(Z, day(1)), &[]));
+    assert!(matches!(plan(&turned_back, &rules, now()).actions[0], Action::Publish(_)));
+    let missing = Seen { configmap: None, ..renewed() };
+    assert!(matches!(plan(&missing, &rules, now()).actions[0], Action::Publish(_)));
+    // Without a memory it may not have been published yet.
+    for seen in [turned_back, missing] {
+        let cold = Seen { confirmed: None, ..seen };
+        assert_eq!(plan(&cold, &rules, now()).actions[0], back_up(Y, Urgency::First));
+    }
+    // What nothing waits for keeps no renewal waiting.
+    let due = day(3) + SignedDuration::from_hours(24 * 90);
+    let create = Action::Create { serial: 4, first: false };
+    assert_eq!(plan(&renewed(), &rules, due).actions, [&late[..], &[create]].concat());
+}
+
+#[test]
+fn a_backup_that_is_refused_is_told() {
+    let rules = Rules { backup: true, ..RULES };
+    let unsaved = BTreeSet::from([id(X)]);
+    let problems = [Problem::Unsaved { id: id(X) }];
+    // The very first, which is in no Secret yet; then one that is.
+    let nothing = Seen { was_used: Some(false), unsaved: unsaved.clone(), ..Seen::default() };
+    let in_secret = Seen { secrets: vec![made(1, X, State::Current)], ..nothing.clone() };
+    for seen in [nothing, in_secret] {
+        let decided = plan(&seen, &rules, now());
+        assert_eq!((decided.health, decided.problems.as_slice()), (Health::Unsaved { id: id(X) }, &problems[..]));
+        assert!(!decided.actions.is_empty());
+    }
+    // A renewal: what was published before goes on being published.
+    let unsaved = BTreeSet::from([id(Y)]);
+    let secrets = vec![made(1, X, State::Current), made(3, Y, State::Active)];
+    let renewal = Seen { secrets, unsaved, ..settled() };
+    let decided = plan(&renewal, &rules, now());
+    assert_eq!((decided.health, decided.problems), (Health::Ok, vec![Problem::Unsaved { id: id(Y) }]));
+    assert_eq!(decided.actions[0], back_up(Y, Urgency::First));
+    // What was published before is gone: then nothing good is published.
+    let decided = plan(&Seen { secrets: vec![made(3, Y, State::Current)], ..renewal.clone() }, &rules, now());
+    assert_eq!(decided.health, Health::Unsaved { id: id(Y) });
+    // It is there after all, or none is wanted.
+    let decided = plan(&Seen { backups: BTreeSet::from([id(X), id(Y)]), ..renewal.clone() }, &rules, now());
+    assert_eq!((decided.health, decided.problems), (Health::Ok, vec![]));
+    assert_eq!(decide(&renewal).problems, []);
 }
 
 #[test]
@@ -290,12 +368,91 @@ fn a_planted_secret_opens_and_is_not_published() {
         let decided = decide(&Seen { confirmed: None, configmap: None, ..seen });
         assert_eq!(decided.current.unwrap().mark, mark(3, Y));
     }
+    // A mark that fits, and that was written elsewhere.
+    for (serial, state) in [(99, State::Current), (2, State::Current)] {
+        let copied = SeenSecret { bound: false, ..made(serial, Z, state) };
+        let mut seen = renewed();
+        seen.secrets.push(copied.clone());
+        let expected = Plan {
+            actions: vec![Action::Relabel(relabel(&copied, IDENTITY_ACTIVE, RelabelReason::Planted))],
+            problems: vec![Problem::Copied { secret: copied.name.clone() }],
+            ..quiet(mark(3, Y), day(3), &[Y, X, Z])
+        };
+        assert_eq!(decide(&seen), expected, "{serial}");
+        assert_eq!(decide(&Seen { confirmed: None, ..seen.clone() }), expected, "{serial}");
+        let decided = decide(&Seen { confirmed: None, configmap: None, ..seen });
+        assert_eq!(decided.current.unwrap().mark, mark(3, Y), "{serial}");
+    }
     // Alone, before there was any: no identity is made beside it, and it is not published.
     let planted = brought("a-planted", &[Z], State::Current);
     let seen = Seen { secrets: vec![planted.clone()], was_used: Some(false), ..Seen::default() };
     let decided = decide(&seen);
     assert_eq!((decided.health, decided.order), (Health::None { at_hand: true }, vec![id(Z)]));
     assert_eq!(decided.actions, [Action::Relabel(relabel(&planted, IDENTITY_ACTIVE, RelabelReason::Planted))]);
+}
+
+#[test]
+fn a_copied_secret_opens_and_is_not_published() {
+    // The Secret of another cluster's renewal that was stopped in between: nothing is to be relabelled.
+    let copied = SeenSecret { bound: false, ..made(99, Z, State::Active) };
+    let mut seen = renewed();
+    seen.secrets.push(copied.clone());
+    let problems = vec![Problem::Copied { secret: copied.name.clone() }];
+    let expected = Plan { problems, ..quiet(mark(3, Y), day(3), &[Y, X, Z]) };
+    assert_eq!(decide(&seen), expected);
+    assert_eq!(decide(&Seen { confirmed: None, ..seen.clone() }), expected);
+    // It does not end a loss, either, and its number is none of this cluster.
+    seen.secrets.remove(1);
+    let lost = decide(&seen);
+    assert_eq!((lost.health, lost.actions), (Health::Lost { published: Some(mark(3, Y)) }, vec![]));
+    let mut seen = renewed();
+    seen.secrets.push(SeenSecret { bound: false, ..made(u64::MAX, Z, State::Active) });
+    let due = day(3) + SignedDuration::from_hours(24 * 90);
+    assert_eq!(plan(&seen, &RULES, due).actions, [Action::Create { serial: 4, first: false }]);
+    // One that is below, or that is to be removed, is told of no more.
+    for copied in [made(2, Z, State::Active), made(99, Z, State::Retired)] {
+        let mut seen = renewed();
+        seen.secrets.push(SeenSecret { bound: false, ..copied });
+        assert_eq!(decide(&seen).problems, []);
+    }
+    // Alone: the first identity is not made beside it, and it waits for somebody.
+    let seen = Seen { secrets: vec![copied], was_used: Some(false), ..Seen::default() };
+    let decided = decide(&seen);
+    assert_eq!((decided.health, decided.actions), (Health::None { at_hand: true }, vec![]));
+    // `keys promote` is a mark by us.
+    let seen = Seen { secrets: vec![made(100, Z, State::Current)], ..renewed() };
+    assert_eq!(decide(&seen).current.unwrap().mark, mark(100, Z));
+}
+
+#[test]
+fn everything_that_is_restored_goes_on_where_it_was() {
+    // Secrets and ConfigMap were copied back: nothing says who wrote the marks, and the ConfigMap vouches for its own.
+    let copied = |secret| SeenSecret { bound: false, ..secret };
+    let secrets = vec![copied(made(1, X, State::Active)), copied(made(3, Y, State::Current))];
+    let seen = Seen { secrets, confirmed: None, ..renewed() };
+    assert_eq!(decide(&seen), quiet(mark(3, Y), day(3), &[Y, X]));
+    // What the ConfigMap knows was current once is backed up.
+    let rules = Rules { backup: true, ..RULES };
+    let backups = [back_up(Y, Urgency::Late), back_up(X, Urgency::Late)];
+    assert_eq!(plan(&seen, &rules, now()).actions, backups);
+    // A ConfigMap of before the renewal: the one that it names goes on, and the newer one waits for somebody.
+    let old = configmap(&says(1, entry(X, day(1)), &[]));
+    let decided = decide(&Seen { configmap: old, ..seen.clone() });
+    assert_eq!(decided.current.unwrap().mark, mark(1, X));
+    assert_eq!(decided.problems, [Problem::Copied { secret: secret_name(3) }]);
+    // Two Secrets with one identity: the one that was marked here keeps the label.
+    let mut copy = copied(made(3, Y, State::Current));
+    copy.name = "a-copy".to_owned();
+    let mut seen = renewed();
+    seen.secrets.insert(0, copy.clone());
+    let superseded = Action::Relabel(relabel(&copy, IDENTITY_ACTIVE, RelabelReason::Superseded));
+    assert_eq!(decide(&seen).actions, [superseded]);
+    // A higher number that was given elsewhere to the same identity is none here.
+    copy.annotation = Some(mark(9, Y).to_string());
+    seen.secrets = vec![copy.clone()];
+    let annotation = Some(mark(3, Y).to_string());
+    let back = Relabel { annotation, ..relabel(&copy, IDENTITY_CURRENT, RelabelReason::Returned) };
+    assert_eq!(decide(&seen).actions[0], Action::Relabel(back));
 }
 
 #[test]
@@ -307,16 +464,21 @@ fn an_old_identity_that_was_restored_is_not_published() {
         order: vec![id(X)],
         health: Health::Lost { published: Some(mark(3, Y)) },
         current: None,
-        confirmed: Some(Confirmed { mark: mark(3, Y), since: day(3) }),
+        confirmed: known(3, Y, day(3)),
         actions: vec![],
         problems: vec![Problem::Outdated { secret: x.name.clone(), serial: 1 }],
         look_again: None,
     };
     assert_eq!(decide(&seen), lost);
     assert_eq!(decide(&Seen { confirmed: None, ..seen.clone() }), Plan { confirmed: None, ..lost.clone() });
-    // Nor when somebody helps by taking the ConfigMap away, or by turning it back, as long as this process remembers.
-    assert_eq!(decide(&Seen { configmap: None, ..seen.clone() }), lost);
-    assert_eq!(decide(&Seen { configmap: configmap(&says(1, entry(X, day(1)), &[])), ..seen.clone() }), lost);
+    // Nor when somebody helps by taking the ConfigMap away, or by turning it back, as long as this process remembers: it
+    // puts back what was published.
+    let good = says(3, entry(Y, day(3)), &[entry(X, day(1))]);
+    let actions = vec![put_back(good.clone(), None)];
+    assert_eq!(decide(&Seen { configmap: None, ..seen.clone() }), Plan { actions, ..lost.clone() });
+    let turned_back = Seen { configmap: configmap(&says(1, entry(X, day(1)), &[])), ..seen.clone() };
+    let actions = vec![put_back(good, Some(version()))];
+    assert_eq!(decide(&turned_back), Plan { actions, ..lost });
     // With Y beside it, it is labelled as what it is.
     let seen = Seen { secrets: vec![x.clone(), made(3, Y, State::Current)], ..seen };
     let superseded = Action::Relabel(relabel(&x, IDENTITY_ACTIVE, RelabelReason::Superseded));
@@ -340,6 +502,18 @@ fn a_lost_identity_returns() {
             assert_eq!(decided.order[0], id(Y));
         }
     }
+    // By `keys restore --promote`, which found nothing that said a number: who saw it published knows the number.
+    for bound in [true, false] {
+        let returned = SeenSecret { bound, ..made(1, Y, State::Current) };
+        let seen = Seen { secrets: vec![returned.clone()], configmap: None, ..renewed() };
+        let annotation = Some(mark(3, Y).to_string());
+        let back = Relabel { annotation, ..relabel(&returned, IDENTITY_CURRENT, RelabelReason::Returned) };
+        let anew = publish(says(3, entry(Y, day(3)), &[]), PublishReason::Missing);
+        assert_eq!(decide(&seen).actions, [Action::Relabel(back), anew]);
+        // The ConfigMap alone may have been made to name an older one.
+        let cold = decide(&Seen { confirmed: None, configmap: renewed().configmap, ..seen });
+        assert_eq!(cold.health, Health::Lost { published: Some(mark(3, Y)) });
+    }
     // Its Secret was relabelled by hand: it goes on being current until another takes over.
     for state in [State::Active, State::Retired] {
         let mut seen = settled();
@@ -360,6 +534,18 @@ fn when_all_are_gone_nothing_is_made() {
     let decided = decide(&seen);
     assert_eq!(decided.health, Health::Lost { published: Some(mark(1, X)) });
     assert_eq!((decided.actions, decided.order), (vec![], vec![id(Z)]));
+    // What was published is put back, so that the next serial is above it.
+    let missing = Seen { configmap: None, ..seen.clone() };
+    assert_eq!(decide(&missing).actions, [put_back(says(1, entry(X, day(1)), &[]), None)]);
+    let text = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+    let garbage = SeenConfigMap { version: version(), data: text("recipients.json", "{"), binary: vec![] };
+    let edited = configmap(&says(1, entry(W, day(1)), &[]));
+    for map in [Some(garbage), edited] {
+        let seen = Seen { configmap: map, ..seen.clone() };
+        assert_eq!(decide(&seen).actions, [put_back(says(1, entry(X, day(1)), &[]), Some(version()))]);
+        // Without a memory there is nothing to put back.
+        assert_eq!(decide(&Seen { confirmed: None, ..seen }).actions, []);
+    }
     // `keys new` and `keys promote` give one a serial above the published one, and that ends it.
     let seen = Seen { secrets: vec![made(2, Z, State::Current)], ..seen };
     let content = says(2, entry(Z, now()), &[]);
@@ -446,7 +632,7 @@ fn of_two_currents_the_one_with_the_higher_serial_is_current() {
     z.name = "a-name-before".to_owned();
     seen.secrets = vec![z.clone(), y];
     seen.configmap = configmap(&says(3, entry(Y, day(3)), &[entry(Z, day(3))]));
-    for confirmed in [None, seen.confirmed] {
+    for confirmed in [None, seen.confirmed.clone()] {
         let decided = decide(&Seen { confirmed, ..seen.clone() });
         assert_eq!(decided.actions, [superseded(&z)]);
         assert_eq!(decided.current.unwrap().mark, mark(3, Y));
@@ -556,7 +742,11 @@ fn an_immutable_configmap_is_told_apart() {
 fn texts_say_what_to_do_next() {
     let lost = Health::Lost { published: Some(mark(3, Y)) }.to_string();
     assert!(lost.contains(&id(Y).to_string()) && lost.contains("`ageseal keys restore FILE`"), "{lost}");
-    assert!(lost.contains("`ageseal keys new`"), "{lost}");
+    assert!(lost.contains("`ageseal keys new`") && lost.contains(&mark(3, Y).to_string()), "{lost}");
+    let unsaved = Health::Unsaved { id: id(X) }.to_string();
+    assert!(unsaved.contains(&format!("ConfigMap ageseal-backup-{}", id(X))), "{unsaved}");
+    let copied = Problem::Copied { secret: "s".to_owned() }.to_string();
+    assert!(copied.contains("Secret s") && copied.contains("ageseal keys promote"), "{copied}");
     let unmarked = Health::None { at_hand: true }.to_string();
     assert!(unmarked.contains("`ageseal keys promote ID`"), "{unmarked}");
     let planted = Problem::Planted { secret: "s".to_owned() }.to_string();
