@@ -68,16 +68,21 @@ impl Applier<'_> {
         self.write(key, wanted, &fresh, values).await
     }
 
-    /// Takes our keys out of a Secret that is not ours.
-    pub async fn leave(self, key: &Key, leave: &Leave) -> Result<(), RequestError> {
-        let Leave::Fields { uid, resource_version, then_delete } = leave else { return Ok(()) };
-        let body = body::nothing(key.name(), uid, resource_version);
-        let apply = ApplySecret { namespace: key.namespace(), name: key.name(), body, force: false, dry_run: false };
-        let after = SecretFacts::of(&self.requests.apply_secret(apply).await?.metadata);
-        self.metrics.wrote("secret");
-        if *then_delete && after.foreign.is_empty() {
-            self.requests.delete_secret(key.namespace(), key.name(), &after.uid, &after.resource_version).await?;
-            self.metrics.wrote("secret_delete");
+    /// Takes our keys out of a Secret that is not ours, or deletes one that is nobody's any more.
+    pub async fn leave(self, key: &Key, secret_type: &str, leave: &Leave) -> Result<(), RequestError> {
+        match leave {
+            Leave::Nothing => {}
+            Leave::Delete { uid, resource_version } => {
+                self.requests.delete_secret(key.namespace(), key.name(), uid, resource_version).await?;
+                self.metrics.wrote("secret_delete");
+            }
+            Leave::Fields { uid, resource_version, .. } => {
+                let body = body::nothing(key.name(), secret_type, uid, resource_version);
+                let apply =
+                    ApplySecret { namespace: key.namespace(), name: key.name(), body, force: false, dry_run: false };
+                self.requests.apply_secret(apply).await?;
+                self.metrics.wrote("secret");
+            }
         }
         Ok(())
     }

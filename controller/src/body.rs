@@ -55,10 +55,11 @@ pub fn named(name: &str, wanted: &Wanted, write: &Write, values: &BTreeMap<Strin
     Bytes::from_owner(body)
 }
 
-/// An apply that gives up every field of ours.
-pub fn nothing(name: &str, uid: &str, resource_version: &str) -> Bytes {
+/// An apply that gives up every field of ours but the type: without that the API server would write its default, and a
+/// type cannot be changed.
+pub fn nothing(name: &str, secret_type: &str, uid: &str, resource_version: &str) -> Bytes {
     let metadata = json!({"name": name, "uid": uid, "resourceVersion": resource_version});
-    Bytes::from(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}).to_string())
+    Bytes::from(json!({"apiVersion": "v1", "kind": "Secret", "type": secret_type, "metadata": metadata}).to_string())
 }
 
 fn metadata(name: &str, wanted: &Wanted, write: &Write) -> Value {

@@ -4,6 +4,8 @@
 //! with one document, at most [`Settings::workers`](crate::args::Settings) at once, and hand back what became of it.
 
 mod desk;
+mod lists;
+mod tell;
 
 use std::future::pending;
 use std::sync::Arc;

@@ -30,6 +30,10 @@ pub struct SecretFacts {
     pub ours: BTreeSet<String>,
     /// The data keys that others own.
     pub foreign: BTreeSet<String>,
+    /// Those of them that were applied as `stringData`: the API server does not see that `data` is the same field.
+    pub foreign_text: BTreeSet<String>,
+    /// Whether our apply owns anything in it: a label that was copied from elsewhere is no sign of that.
+    pub applied: bool,
 }
 
 /// How the controller marked a Secret.
@@ -70,7 +74,10 @@ impl SecretFacts {
         let annotation = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name));
         let entries = meta.managed_fields.as_deref().unwrap_or_default();
         let (ours, foreign): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| is_our_apply(entry));
-        let keys = |entries: Vec<&ManagedFieldsEntry>| entries.into_iter().flat_map(data_keys).collect();
+        let keys = |entries: &[&ManagedFieldsEntry], field| -> BTreeSet<String> {
+            entries.iter().flat_map(|entry| data_keys(entry, field)).collect()
+        };
+        let foreign_text = keys(&foreign, "f:stringData");
         Self {
             uid: meta.uid.clone().unwrap_or_default(),
             resource_version: meta.resource_version.clone().unwrap_or_default(),
@@ -81,21 +88,24 @@ impl SecretFacts {
                 .find(|managed| Some(managed.label()) == label),
             created: annotation(ANNOTATION_CREATED).is_some(),
             adopt_by: annotation(ANNOTATION_ADOPT_BY).cloned(),
-            ours: keys(ours),
-            foreign: keys(foreign),
+            ours: keys(&ours, "f:data"),
+            foreign: keys(&foreign, "f:data").union(&foreign_text).cloned().collect(),
+            foreign_text,
+            applied: !ours.is_empty(),
         }
     }
 
     /// Whose it is. An ownerReference to a document of this name is ours whatever its UID: names are unique, so another
-    /// UID is one that no longer exists, as after a restore from a backup.
+    /// UID is one that no longer exists, as after a restore from a backup. Our label counts where our apply is seen as
+    /// well: tools that copy Secrets copy labels.
     pub fn whose(&self, name: &str) -> Whose {
         if self.foreign_controller(name) {
             return Whose::Foreign;
         }
         let owned = self.owners.iter().any(|owner| is_document(owner, name));
         let marked = match self.managed {
-            Some(Managed::Owned | Managed::Retained) => true,
-            Some(Managed::Merged) => self.created,
+            Some(Managed::Owned | Managed::Retained) => self.applied,
+            Some(Managed::Merged) => self.applied && self.created,
             None => false,
         };
         if owned || marked { Whose::Ours } else { Whose::Foreign }
@@ -130,11 +140,12 @@ fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
         && entry.subresource.as_deref().unwrap_or_default().is_empty()
 }
 
-/// The data keys that an entry owns: the members of `f:data` that begin with `f:`.
+/// The data keys that an entry owns: the members of `f:data` that begin with `f:`; of `f:stringData`, which an apply owns
+/// under that name although it is never stored.
 ///
 /// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
-fn data_keys(entry: &ManagedFieldsEntry) -> Vec<String> {
-    let data = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:data")?.as_object());
+fn data_keys(entry: &ManagedFieldsEntry, field: &str) -> Vec<String> {
+    let data = entry.fields_v1.as_ref().and_then(|fields| fields.0.get(field)?.as_object());
     let keys = data.into_iter().flat_map(|data| data.keys());
     keys.filter_map(|key| key.strip_prefix("f:").map(str::to_owned)).collect()
 }
@@ -153,21 +164,32 @@ mod tests {
             r#"{"managedFields":[
               {"manager":"ageseal-controller","operation":"Apply","fieldsV1":{"f:data":{".":{},"f:a":{}},"f:type":{}}},
               {"manager":"ageseal-controller","operation":"Update","fieldsV1":{"f:data":{"f:b":{}}}},
-              {"manager":"kubectl","operation":"Update","fieldsV1":{"f:data":{"f:c":{},"f:d.e":{}}}}]}"#,
+              {"manager":"kubectl","operation":"Update","fieldsV1":{"f:data":{"f:c":{},"f:d.e":{}}}},
+              {"manager":"helm","operation":"Apply","fieldsV1":{"f:stringData":{"f:t":{}}}}]}"#,
         );
         assert_eq!(facts.ours, BTreeSet::from(["a".to_owned()]));
-        assert_eq!(facts.foreign, BTreeSet::from(["b".to_owned(), "c".to_owned(), "d.e".to_owned()]));
+        assert_eq!(facts.foreign, ["b", "c", "d.e", "t"].map(str::to_owned).into());
+        assert_eq!(facts.foreign_text, ["t".to_owned()].into());
+        assert!(facts.applied);
     }
 
     #[test]
     fn whose_a_secret_is() {
+        let applied = |rest: &str| {
+            format!(r#"{{"managedFields":[{{"manager":"ageseal-controller","operation":"Apply"}}],{rest}}}"#)
+        };
+        for (rest, whose) in [
+            (r#""labels":{"ageseal.dev/managed":"owned"}"#, Whose::Ours),
+            (r#""labels":{"ageseal.dev/managed":"retained"}"#, Whose::Ours),
+            (r#""labels":{"ageseal.dev/managed":"merged"}"#, Whose::Foreign),
+            (r#""labels":{"ageseal.dev/managed":"else"}"#, Whose::Foreign),
+            (r#""labels":{"ageseal.dev/managed":"merged"},"annotations":{"ageseal.dev/created":"db"}"#, Whose::Ours),
+        ] {
+            assert_eq!(meta(&applied(rest)).whose("db"), whose, "{rest}");
+            assert_eq!(meta(&format!("{{{rest}}}")).whose("db"), Whose::Foreign, "a copy with {rest}");
+        }
         let table = [
             (r#"{}"#, Whose::Foreign),
-            (r#"{"labels":{"ageseal.dev/managed":"owned"}}"#, Whose::Ours),
-            (r#"{"labels":{"ageseal.dev/managed":"retained"}}"#, Whose::Ours),
-            (r#"{"labels":{"ageseal.dev/managed":"merged"}}"#, Whose::Foreign),
-            (r#"{"labels":{"ageseal.dev/managed":"else"}}"#, Whose::Foreign),
-            (r#"{"labels":{"ageseal.dev/managed":"merged"},"annotations":{"ageseal.dev/created":"db"}}"#, Whose::Ours),
             (
                 r#"{"ownerReferences":[{"apiVersion":"ageseal.dev/v1alpha1","kind":"SealedSecret","name":"db","uid":"gone"}]}"#,
                 Whose::Ours,

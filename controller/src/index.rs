@@ -35,6 +35,9 @@ pub struct Record {
     pub tried_known: Option<Sight>,
     /// How often its Secret was mended in short order.
     pub mended: u32,
+    /// The UIDs of Secrets of its name that the watch told to be gone since the present job began: what the job wrote may
+    /// be one of them.
+    pub gone: Vec<String>,
 }
 
 /// What the metadata of a document asks for. A new value of any of it is worth a look.
@@ -200,6 +203,20 @@ impl Record {
             (self.tries, self.waiting, self.tried, self.mended) = (0, false, None, 0);
         }
         changed
+    }
+
+    /// Begins anew as who leads again: another leader may have told something meanwhile, and an appointment that came due
+    /// in between was not kept.
+    pub fn lead_again(&mut self) {
+        (self.waiting, self.tries) = (false, 0);
+        if self.told.ready == Some(false) {
+            (self.tried, self.unsaved) = (None, None);
+        }
+    }
+
+    /// Whether a status waits that may not wait for the next look: it says what the document waits for.
+    pub fn says_retrying(&self) -> bool {
+        self.waiting && self.told.ready.is_none() && self.unsaved.is_some()
     }
 
     /// Whether somebody else, another leader, told something later than what this process has not written yet.

@@ -16,6 +16,11 @@ use crate::template::Marks;
 /// The type of the Secrets that Helm keeps its releases in.
 const HELM_RELEASE: &str = "helm.sh/release.v1";
 
+/// The data keys that Kubernetes itself puts into a Secret for a ServiceAccount's token.
+///
+/// Source: <https://kubernetes.io/docs/concepts/configuration/secret/#serviceaccount-token-secrets>.
+const MINTED: [&str; 3] = ["token", "ca.crt", "namespace"];
+
 /// What a document says about its Secret, but for the values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -123,11 +128,27 @@ pub fn plan(wanted: &Wanted, seen: &Seen) -> Plan {
         },
         (Mode::Merge, Seen::Absent) => Plan::Write(merge(Precondition::Absent, true)),
         (Mode::Merge, Seen::There(_)) if wanted.secret_type == HELM_RELEASE => Plan::Refuse(not_owned(wanted)),
+        (Mode::Merge, Seen::There(facts)) if !hidden(wanted, facts).is_empty() => {
+            Plan::Refuse(keys_of_others().keys(hidden(wanted, facts)))
+        }
         (Mode::Merge, Seen::There(facts)) => {
             let created = facts.whose(&wanted.name) == Whose::Ours;
             Plan::Write(merge(Precondition::exactly(facts), created))
         }
     }
+}
+
+/// Data keys of the document that another applier has as `stringData`. The API server would see no conflict and let them be
+/// overwritten.
+fn hidden(wanted: &Wanted, facts: &SecretFacts) -> Vec<String> {
+    let theirs = |key: &&String| facts.foreign_text.contains(*key) && !facts.ours.contains(*key);
+    wanted.keys.iter().filter(theirs).cloned().collect()
+}
+
+/// What is said where the document and somebody else want the same fields of a Secret that they share.
+pub fn keys_of_others() -> Fault {
+    let message = "another field manager owns fields of this document in the Secret; they are left as they are";
+    Fault::new(ReadyReason::NotOwned, message)
 }
 
 fn replace(wanted: &Wanted, precondition: Precondition) -> Write {
@@ -171,7 +192,9 @@ fn not_owned(wanted: &Wanted) -> Fault {
 pub fn tidy(wanted: &Wanted, write: &Write, after: &SecretFacts) -> Option<Value> {
     let mut patch = serde_json::Map::new();
     if wanted.mode == Mode::Replace {
-        let foreign = after.foreign.iter().filter(|key| !wanted.keys.contains(*key));
+        let minted =
+            |key: &str| wanted.secret_type == SecretType::ServiceAccountToken.as_str() && MINTED.contains(&key);
+        let foreign = after.foreign.iter().filter(|key| !wanted.keys.contains(*key) && !minted(key));
         let data: serde_json::Map<String, Value> = foreign.map(|key| (key.clone(), Value::Null)).collect();
         if !data.is_empty() {
             patch.insert("data".to_owned(), data.into());
@@ -196,29 +219,35 @@ pub fn tidy(wanted: &Wanted, write: &Write, after: &SecretFacts) -> Option<Value
 pub enum Leave {
     /// Nothing of ours is there, or it is to stay.
     Nothing,
-    /// Give up our fields; then, if the Secret was made for the document and nobody else has data in it, delete it.
+    /// Delete the Secret, exactly as it was seen: it was made for the document, and nobody else has data in it.
+    Delete {
+        /// Its UID.
+        uid: String,
+        /// Its resourceVersion.
+        resource_version: String,
+    },
+    /// Give up our fields.
     Fields {
         /// Its UID.
         uid: String,
         /// Its resourceVersion.
         resource_version: String,
-        /// Whether nothing would be left in it.
-        then_delete: bool,
+        /// Our data keys.
+        keys: BTreeSet<String>,
     },
 }
 
-/// Plans how our keys leave.
+/// Plans how our keys leave. A Secret that is wholly a document's goes by its ownerReference, and is none of this.
 pub fn leave(deletion: DeletionPolicy, seen: &Seen) -> Leave {
-    match seen {
-        Seen::There(facts) if deletion == DeletionPolicy::Delete && facts.managed.is_some() && !facts.deleting => {
-            Leave::Fields {
-                uid: facts.uid.clone(),
-                resource_version: facts.resource_version.clone(),
-                then_delete: facts.created && facts.foreign.is_subset(&facts.ours),
-            }
-        }
-        _ => Leave::Nothing,
+    let Seen::There(facts) = seen else { return Leave::Nothing };
+    if deletion != DeletionPolicy::Delete || facts.managed != Some(Managed::Merged) || facts.deleting {
+        return Leave::Nothing;
     }
+    let (uid, resource_version) = (facts.uid.clone(), facts.resource_version.clone());
+    if facts.created && facts.applied && facts.foreign.is_subset(&facts.ours) {
+        return Leave::Delete { uid, resource_version };
+    }
+    Leave::Fields { uid, resource_version, keys: facts.ours.clone() }
 }
 
 #[cfg(test)]

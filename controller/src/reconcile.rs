@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ageseal::api::{DeletionPolicy, Mode, ReadyReason, Replace, SealedSecretStatus, SecretRecord};
+use ageseal::format::DEFAULT_TYPE;
 use jiff::Timestamp;
 
 use crate::apply::Applier;
@@ -15,7 +16,7 @@ use crate::identities::Ring;
 use crate::index::{Asks, Sight};
 use crate::metrics::Metrics;
 use crate::opening::{Opening, Understood, open_apart, understand};
-use crate::plan::{Plan, Seen, Wanted, check_type, leave, plan};
+use crate::plan::{Leave, Plan, Seen, Wanted, check_type, keys_of_others, leave, plan};
 use crate::request::{Refusal, RefusalKind, RequestError, Requests};
 use crate::status::{Verdict, readiness, same, status};
 use crate::template::sift;
@@ -58,6 +59,8 @@ pub struct Job {
 pub enum Outcome {
     /// There is no such document, or it needs nothing any more.
     Gone,
+    /// A document in `Merge` mode was let go, and these data keys of it could not be taken out of an immutable Secret.
+    LeftBehind(Vec<String>),
     /// The Secret is as it should be, or the refusal stands as it was.
     Unchanged,
     /// There is something to say, or nothing new.
@@ -114,7 +117,8 @@ pub async fn reconcile(tools: &Tools, mut job: Job) -> Outcome {
     let mut one = One::new(tools, &job, &doc);
     let result = one.run().await;
     if matches!(result, Err(End::Fault(_))) && one.old.secret.is_some() {
-        // Whether the last good Secret still stands is for the status to say. Unknown is not gone.
+        // Whether the last good Secret still stands is for the status to say. Unknown is not gone, nor is a guess.
+        one.forget_guess();
         let _ = one.observe().await;
     }
     one.conclude(result)
@@ -162,6 +166,8 @@ struct One<'a> {
     keys: usize,
     /// The Secret, once it was looked at or written.
     seen: Option<Seen>,
+    /// Whether that is a guess, good for a write alone: one that is wrong about it is a conflict.
+    guessed: bool,
 }
 
 impl<'a> One<'a> {
@@ -175,6 +181,13 @@ impl<'a> One<'a> {
             resource_version: doc.metadata.resource_version.clone().unwrap_or_default(),
             keys: 0,
             seen: job.absent.then_some(Seen::Absent),
+            guessed: job.absent,
+        }
+    }
+
+    fn forget_guess(&mut self) {
+        if std::mem::take(&mut self.guessed) {
+            self.seen = None;
         }
     }
 
@@ -184,7 +197,9 @@ impl<'a> One<'a> {
 
     async fn run(&mut self) -> Result<Verdict, End> {
         if self.asks.deleting {
-            return Err(End::Outcome(self.let_go().await?));
+            // Without our finalizer it waits for somebody else, and its Secret goes by its ownerReference.
+            let outcome = if self.asks.finalizer { self.let_go().await? } else { Outcome::Gone };
+            return Err(End::Outcome(outcome));
         }
         if self.asks.paused {
             return Ok(Verdict::Paused);
@@ -194,15 +209,22 @@ impl<'a> One<'a> {
         let wanted = self.wanted(&understood)?;
         check_type(&wanted.secret_type, &self.tools.settings.allow_types)?;
         let seen = self.observe().await?;
+        if matches!(&seen, Seen::There(facts) if facts.deleting) {
+            return Err(End::Outcome(Outcome::Again(WAIT)));
+        }
         let ring = self.job.ring.as_ref().ok_or(End::Outcome(Outcome::Again(WAIT)))?;
         self.tools.metrics.decrypted();
         let cross_namespace = self.tools.settings.allow_cross_namespace;
         let opening = open_apart(&self.job.key, understood, Arc::clone(&ring.keys), cross_namespace).await?;
-        // The finalizer is there before the first key is: a document that goes at once takes its keys with it.
-        if let Some(version) = self.applier().finalizer(self.doc, wanted.mode == Mode::Merge).await? {
-            self.resource_version = version;
+        // The finalizer is there before the first key is, and until the last one is somebody else's matter: a document that
+        // goes at any moment takes its keys with it.
+        if wanted.mode == Mode::Merge {
+            self.finalizer(true).await?;
         }
         let after = self.write(&wanted, seen, &opening).await?;
+        if wanted.mode == Mode::Replace {
+            self.finalizer(false).await?;
+        }
         let secret = SecretRecord {
             uid: after.uid.clone(),
             resource_version: after.resource_version.clone(),
@@ -228,10 +250,18 @@ impl<'a> One<'a> {
         })
     }
 
+    async fn finalizer(&mut self, wanted: bool) -> Result<(), RequestError> {
+        if let Some(version) = self.applier().finalizer(self.doc, wanted).await? {
+            self.resource_version = version;
+        }
+        Ok(())
+    }
+
     async fn observe(&mut self) -> Result<Seen, RequestError> {
         if let Some(seen) = &self.seen {
             return Ok(seen.clone());
         }
+        self.guessed = false;
         let secret = self.tools.requests.secret(self.job.key.namespace(), self.job.key.name()).await?;
         let seen = secret.map_or(Seen::Absent, |secret| Seen::There(SecretFacts::of(&secret.metadata)));
         self.seen = Some(seen.clone());
@@ -252,7 +282,7 @@ impl<'a> One<'a> {
         }
     }
 
-    async fn write_seen(&self, wanted: &Wanted, seen: &Seen, opening: &Opening) -> Result<SecretFacts, End> {
+    async fn write_seen(&mut self, wanted: &Wanted, seen: &Seen, opening: &Opening) -> Result<SecretFacts, End> {
         let write = match plan(wanted, seen) {
             Plan::Write(write) => write,
             Plan::Wait => return Err(End::Outcome(Outcome::Again(WAIT))),
@@ -270,6 +300,8 @@ impl<'a> One<'a> {
                     && facts.is_owned_by(&wanted.uid) =>
             {
                 let recreated = self.applier().recreate(&self.job.key, wanted, &write, facts, &opening.values).await;
+                // Between the two there was none: what stands now is not what was seen.
+                self.seen = None;
                 recreated.map_err(|error| judge(error, wanted))
             }
             _ => Err(judge(RequestError::Refused(refused), wanted)),
@@ -278,12 +310,23 @@ impl<'a> One<'a> {
 
     /// A document in `Merge` mode goes: its keys leave first.
     async fn let_go(&mut self) -> Result<Outcome, RequestError> {
-        let deletion = understand(self.doc.spec()).ok().and_then(|understood| understood.spec.deletion_policy);
+        self.forget_guess();
+        let understood = understand(self.doc.spec()).ok();
+        let deletion = understood.as_ref().and_then(|understood| understood.spec.deletion_policy);
+        let secret_type = understood.as_ref().map_or(DEFAULT_TYPE, Understood::secret_type);
         let seen = self.observe().await?;
         let leave = leave(deletion.unwrap_or(DeletionPolicy::Delete), &seen);
-        self.applier().leave(&self.job.key, &leave).await?;
+        let left = match self.applier().leave(&self.job.key, secret_type, &leave).await {
+            // Nobody can take a key out of an immutable Secret: waiting for it would hold the document for ever.
+            Err(RequestError::Refused(refusal)) if refusal.kind == RefusalKind::Immutable => match leave {
+                Leave::Fields { keys, .. } => Outcome::LeftBehind(keys.into_iter().collect()),
+                _ => Outcome::Gone,
+            },
+            Err(error) => return Err(error),
+            Ok(()) => Outcome::Gone,
+        };
         self.applier().finalizer(self.doc, false).await?;
-        Ok(Outcome::Gone)
+        Ok(left)
     }
 
     fn conclude(self, result: Result<Verdict, End>) -> Outcome {
@@ -295,8 +338,7 @@ impl<'a> One<'a> {
             }
             Err(End::Outcome(outcome)) => return outcome,
             Err(End::Request(error)) => {
-                let told = matches!(error, RequestError::Refused(_)) && self.job.tries >= TRIES_BEFORE_SAYING;
-                if !told || self.asks.deleting {
+                if self.job.tries < TRIES_BEFORE_SAYING || !worth_saying(&error) {
                     return Outcome::Failed(error);
                 }
                 (Verdict::Retrying { answer: error.to_string() }, Some(error))
@@ -342,15 +384,18 @@ impl<'a> One<'a> {
     }
 }
 
+/// Whether a status says what the API server answered. Without an answer it would take no status either, and one that has
+/// too much to do is not given more.
+fn worth_saying(error: &RequestError) -> bool {
+    matches!(error, RequestError::Refused(refusal) if refusal.code != 429 && refusal.kind != RefusalKind::Conflict)
+}
+
 /// What a refused write of a Secret is: a fault that the user can mend, or the API server in the way.
 fn judge(error: RequestError, wanted: &Wanted) -> End {
     let RequestError::Refused(refusal) = error else { return End::Request(error) };
     let fault = |reason, message: String| End::Fault(Fault::new(reason, message).keys(keys(&refusal)));
     match refusal.kind {
-        RefusalKind::FieldConflict => fault(
-            ReadyReason::NotOwned,
-            "another field manager owns data keys of this document in the Secret; they are left as they are".to_owned(),
-        ),
+        RefusalKind::FieldConflict => End::Fault(keys_of_others().keys(keys(&refusal))),
         RefusalKind::Immutable => {
             let hint = match wanted.replace {
                 Replace::Never => "spec.replace: Recreate lets it be deleted and made anew",

@@ -52,7 +52,12 @@ pub enum News<T> {
         object: T,
     },
     /// The watch ended for a reason; it is begun again.
-    Broken,
+    Broken {
+        /// Which watch.
+        scope: usize,
+        /// Whether the API server said that it may not be, or that there is no such thing.
+        refused: bool,
+    },
 }
 
 /// The metadata of a Secret, as far as it is kept.
@@ -184,8 +189,15 @@ fn news<T>(scope: usize, event: Result<Event<T>, watcher::Error>) -> News<T> {
         Ok(Event::Apply(object)) => News::Changed { object },
         Ok(Event::Delete(object)) => News::Gone { object },
         // What the error says is the API server's text, and the watch begins again by itself.
-        Err(_) => News::Broken,
+        Err(error) => News::Broken { scope, refused: is_refusal(&error) },
     }
+}
+
+fn is_refusal(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if [403, 404].contains(&status.code))
 }
 
 #[cfg(test)]

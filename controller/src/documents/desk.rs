@@ -1,24 +1,22 @@
 //! The desk: the index, the queue, and the decisions between them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ageseal::api::{ReadyReason, SealedSecretStatus};
-use ageseal::format::{API_VERSION, KIND};
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::EventType;
 use tokio::sync::mpsc;
 
 use super::Context;
+use super::lists::{List, Lists};
+use super::tell::{category, label, save, state};
 use crate::doc::{Doc, Key};
 use crate::identities::Ring;
 use crate::index::{Known, Look, Record, Rings, Sight, Told, is_later};
 use crate::jitter::{jittered, spread};
 use crate::queue::{Lane, Queue};
 use crate::reconcile::{Job, Outcome, Telling, Tools, reconcile};
-use crate::request::{RefusalKind, RequestError};
-use crate::status::patch;
+use crate::request::RequestError;
 use crate::watch::{News, SecretSight};
 
 /// How many bytes of documents wait for their turn at most; beyond, the first list waits, and what a watch brings is
@@ -57,10 +55,10 @@ enum What {
 
 /// The state of the loop.
 pub struct Desk {
-    context: Context,
+    pub(super) context: Context,
     tools: Arc<Tools>,
     done: mpsc::UnboundedSender<Done>,
-    records: HashMap<Key, Record>,
+    pub(super) records: HashMap<Key, Record>,
     sights: HashMap<Key, Sight>,
     queue: Queue,
     /// Documents at hand for jobs that wait.
@@ -76,31 +74,6 @@ pub struct Desk {
     since: Instant,
 }
 
-/// Lists on their way: which are complete, and what each has held so far.
-struct Lists {
-    complete: Vec<bool>,
-    listed: Vec<HashSet<Key>>,
-}
-
-impl Lists {
-    fn new(count: usize) -> Self {
-        Self { complete: vec![false; count], listed: vec![HashSet::new(); count] }
-    }
-
-    fn all_complete(&self) -> bool {
-        self.complete.iter().all(|complete| *complete)
-    }
-
-    fn begin(&mut self, scope: usize) {
-        self.listed[scope] = HashSet::new();
-    }
-
-    fn complete(&mut self, scope: usize) -> HashSet<Key> {
-        self.complete[scope] = true;
-        std::mem::take(&mut self.listed[scope])
-    }
-}
-
 impl Desk {
     /// A desk that knows nothing yet.
     pub fn new(
@@ -110,6 +83,7 @@ impl Desk {
         secrets: usize,
         done: mpsc::UnboundedSender<Done>,
     ) -> Self {
+        let namespaces = context.settings.namespaces.clone();
         Self {
             context,
             tools,
@@ -122,8 +96,8 @@ impl Desk {
             running: 0,
             leading: false,
             ring: None,
-            lists: Lists::new(documents),
-            secret_lists: Lists::new(secrets),
+            lists: Lists::new(documents, &namespaces),
+            secret_lists: Lists::new(secrets, &namespaces),
             ready: false,
             since: Instant::now(),
         }
@@ -133,7 +107,7 @@ impl Desk {
     /// goes on as fast as documents are done: else each would have to be fetched again when its turn comes.
     pub fn has_room(&self) -> bool {
         let decided = self.leading || self.since.elapsed() > SETTLE;
-        self.lists.all_complete() || (self.held < ROOM && self.ring.is_some() && decided)
+        self.lists.are_settled() || (self.held < ROOM && self.ring.is_some() && decided)
     }
 
     /// How many jobs run.
@@ -156,9 +130,7 @@ impl Desk {
     pub fn set_leading(&mut self, leading: bool) {
         self.leading = leading;
         if leading {
-            for record in self.records.values_mut() {
-                (record.waiting, record.tries) = (false, 0);
-            }
+            self.records.values_mut().for_each(Record::lead_again);
             self.consider_all(Lane::Backlog);
         } else {
             // Bodies are for jobs, and a standby has none.
@@ -172,15 +144,13 @@ impl Desk {
         match news {
             News::Begin { scope } => self.lists.begin(scope),
             News::Listed { scope, object } => {
-                self.lists.listed[scope].insert(object.key());
+                self.lists.listed(scope, object.key());
                 self.known(object, Lane::Backlog);
             }
             News::Complete { scope } => {
                 let listed = self.lists.complete(scope);
-                let namespace = self.context.settings.namespaces.get(scope).cloned();
-                let watched = |key: &Key| namespace.as_deref().is_none_or(|namespace| namespace == key.namespace());
-                let gone: Vec<Key> =
-                    self.records.keys().filter(|key| watched(key) && !listed.contains(key)).cloned().collect();
+                let gone = |key: &&Key| self.lists.scope_of(key) == Some(scope) && !listed.contains(*key);
+                let gone: Vec<Key> = self.records.keys().filter(gone).cloned().collect();
                 for key in gone {
                     self.forget(&key);
                 }
@@ -194,8 +164,23 @@ impl Desk {
                     self.forget(&key);
                 }
             }
-            News::Broken => self.context.metrics.watch_restarted("documents"),
+            News::Broken { scope, refused } => {
+                self.context.metrics.watch_restarted("documents");
+                if refused && self.lists.refuse(scope) {
+                    self.warn_of_refusal("documents", scope);
+                    self.check_ready();
+                }
+            }
         }
+    }
+
+    fn warn_of_refusal(&self, watch: &str, scope: usize) {
+        let namespace = self.context.settings.namespaces.get(scope).map_or("", String::as_str);
+        tracing::warn!(
+            watch,
+            namespace,
+            "the API server does not let this be listed; what else there is goes on without"
+        );
     }
 
     /// Takes in what the watch of Secrets brings.
@@ -203,25 +188,34 @@ impl Desk {
         match news {
             News::Begin { scope } => self.secret_lists.begin(scope),
             News::Listed { scope, object } => {
-                self.secret_lists.listed[scope].insert(object.key.clone());
+                self.secret_lists.listed(scope, object.key.clone());
                 self.sighted(object);
             }
             News::Complete { scope } => {
                 let listed = self.secret_lists.complete(scope);
-                let namespace = self.context.settings.namespaces.get(scope).cloned();
-                let watched = |key: &Key| namespace.as_deref().is_none_or(|namespace| namespace == key.namespace());
-                self.sights.retain(|key, _| !watched(key) || listed.contains(key));
+                let lists = &self.secret_lists;
+                self.sights.retain(|key, _| lists.scope_of(key) != Some(scope) || listed.contains(key));
                 self.consider_all(Lane::Backlog);
                 self.check_ready();
             }
             News::Changed { object } => self.sighted(object),
             News::Gone { object } => {
+                if let Some(record) = self.records.get_mut(&object.key) {
+                    record.gone.push(object.sight.uid.clone());
+                }
                 if self.sights.get(&object.key).is_some_and(|sight| sight.uid == object.sight.uid) {
                     self.sights.remove(&object.key);
                     self.consider(&object.key, Lane::Fresh);
                 }
             }
-            News::Broken => self.context.metrics.watch_restarted("secrets"),
+            News::Broken { scope, refused } => {
+                self.context.metrics.watch_restarted("secrets");
+                if refused && self.secret_lists.refuse(scope) {
+                    self.warn_of_refusal("secrets", scope);
+                    self.consider_all(Lane::Backlog);
+                    self.check_ready();
+                }
+            }
         }
     }
 
@@ -231,9 +225,23 @@ impl Desk {
             return;
         }
         let changed = self.sights.insert(secret.key.clone(), secret.sight.clone()) != Some(secret.sight);
-        if changed && self.secret_lists.all_complete() {
+        if changed && self.secret_lists.of(&secret.key) == List::Complete {
             self.consider(&secret.key, Lane::Fresh);
         }
+    }
+
+    /// Takes in the sight of a Secret that a job brought, unless the watch knows something later.
+    fn brought(&mut self, key: &Key, sight: Sight) {
+        let gone = self.records.get(key).is_some_and(|record| record.gone.contains(&sight.uid));
+        let behind = |known: &Sight| is_later(&known.resource_version, &sight.resource_version);
+        if self.is_watched(key) && !gone && !self.sights.get(key).is_some_and(behind) {
+            self.sights.insert(key.clone(), sight);
+        }
+    }
+
+    /// Whether the watch tells of changes of the Secret of a document, now or soon.
+    fn is_watched(&self, key: &Key) -> bool {
+        self.context.settings.drift_watch && self.secret_lists.of(key) != List::Refused
     }
 
     fn known(&mut self, doc: Doc, lane: Lane) {
@@ -274,7 +282,7 @@ impl Desk {
     }
 
     fn check_ready(&mut self) {
-        if !self.ready && self.lists.all_complete() && self.secret_lists.all_complete() {
+        if !self.ready && self.lists.are_settled() && self.secret_lists.are_settled() {
             self.ready = true;
             self.context.ready.send_replace(true);
         }
@@ -282,10 +290,10 @@ impl Desk {
 
     fn look(&self, key: &Key) -> Look {
         let Some(record) = self.records.get(key) else { return Look::Nothing };
-        let known = match (self.context.settings.drift_watch, self.secret_lists.all_complete()) {
+        let known = match (self.is_watched(key), self.secret_lists.of(key)) {
             (false, _) => Known::Unwatched,
-            (true, false) => Known::NotYet,
-            (true, true) => Known::Sight(self.sights.get(key)),
+            (true, List::Complete) => Known::Sight(self.sights.get(key)),
+            (true, _) => Known::NotYet,
         };
         let rings = self.ring.as_ref().map(|ring| Rings { revision: ring.revision, ids: &ring.ids });
         record.look(known, rings)
@@ -300,9 +308,15 @@ impl Desk {
 
     /// Asks for a job if a document needs one; tells whether the job will want the document itself.
     fn consider(&mut self, key: &Key, lane: Lane) -> bool {
-        let look = self.look(key);
+        let (look, watched) = (self.look(key), self.is_watched(key));
         let Some(record) = self.records.get_mut(key) else { return false };
-        if !self.leading || record.waiting {
+        if !self.leading {
+            return false;
+        }
+        if record.waiting {
+            if record.says_retrying() {
+                self.queue.push(key, Lane::Status);
+            }
             return false;
         }
         match look {
@@ -323,7 +337,7 @@ impl Desk {
             Look::Nothing | Look::NotYet => {
                 if record.unsaved.is_some() {
                     self.queue.push(key, Lane::Status);
-                } else if !self.context.settings.drift_watch && !self.queue.has_appointment(key) {
+                } else if !watched && record.told.ready == Some(true) && !self.queue.has_appointment(key) {
                     // Spread out, for all of them may be found current at once.
                     self.queue.appoint(key, Instant::now() + spread(self.context.settings.recheck_every));
                 }
@@ -353,8 +367,9 @@ impl Desk {
     pub fn start_jobs(&mut self) {
         while self.leading && self.running < self.context.settings.workers {
             // While the first list is on its way, Secrets that are not there yet may still come.
-            let Some((key, _)) = self.queue.pop(self.lists.all_complete()) else { return };
-            let Some(record) = self.records.get(&key) else {
+            let Some((key, lane)) = self.queue.pop(self.lists.are_settled()) else { return };
+            let look = self.look(&key);
+            let Some(record) = self.records.get_mut(&key) else {
                 self.queue.done(&key);
                 continue;
             };
@@ -362,9 +377,10 @@ impl Desk {
             let (uid, began) = (record.asks.uid.clone(), Instant::now());
             let known = self.sights.get(&key).cloned();
             let (tools, done) = (Arc::clone(&self.tools), self.done.clone());
-            let look = self.look(&key);
             self.running += 1;
-            if let (Look::Nothing, Some(status)) = (look, record.unsaved.clone()) {
+            record.gone.clear();
+            let save_now = look == Look::Nothing || (lane == Lane::Status && record.says_retrying());
+            if let (true, Some(status)) = (save_now, record.unsaved.clone()) {
                 let version = record.resource_version.clone();
                 tokio::spawn(async move {
                     let saved = save(&tools, &key, &uid, &version, &status).await;
@@ -372,6 +388,8 @@ impl Desk {
                 });
                 continue;
             }
+            // Whatever it was that was waited for, this is the look at it.
+            record.waiting = false;
             let job = self.job(&key, look);
             tokio::spawn(async move {
                 let outcome = reconcile(&tools, job).await;
@@ -394,7 +412,7 @@ impl Desk {
             }
             _ => recorded,
         };
-        let watched = self.context.settings.drift_watch && self.secret_lists.all_complete();
+        let watched = self.context.settings.drift_watch && self.secret_lists.of(key) == List::Complete;
         let sighted = watched && self.sights.contains_key(key);
         let written = record.told.secret.is_some();
         let never_tried = record.tried.is_none();
@@ -432,8 +450,11 @@ impl Desk {
                 if record.unsaved.as_ref() == Some(&status) {
                     record.unsaved = None;
                 }
-                record.tries = 0;
-                self.recheck(&key);
+                // What is waited for besides keeps its time.
+                if record.told.ready == Some(true) && !record.waiting {
+                    record.tries = 0;
+                    self.recheck(&key);
+                }
             }
             What::Saved(_, Err(error)) => self.failed(&key, &error),
             What::Reconciled(outcome) => self.reconciled(&key, outcome, ring, began),
@@ -442,18 +463,14 @@ impl Desk {
     }
 
     fn reconciled(&mut self, key: &Key, outcome: Outcome, ring: u64, began: Instant) {
-        let label = match &outcome {
-            Outcome::Gone => "gone",
-            Outcome::Unchanged => "unchanged",
-            Outcome::Told(telling) if telling.retry.is_some() => "failed",
-            Outcome::Told(telling) if telling.fault.is_some() => "at_fault",
-            Outcome::Told(_) => "ready",
-            Outcome::Again(_) => "waiting",
-            Outcome::Failed(_) => "failed",
-        };
-        self.context.metrics.reconciled(label, began.elapsed().as_secs_f64());
+        self.context.metrics.reconciled(label(&outcome), began.elapsed().as_secs_f64());
         match outcome {
-            Outcome::Gone => {}
+            // Should the watch be behind, it brings the document once more, and costs one look.
+            Outcome::Gone => self.forget(key),
+            Outcome::LeftBehind(keys) => {
+                self.say_left_behind(key, &keys);
+                self.forget(key);
+            }
             Outcome::Unchanged => self.unchanged(key, ring),
             Outcome::Told(telling) => self.told(key, *telling, ring),
             Outcome::Again(wait) => self.again(key, wait),
@@ -463,16 +480,15 @@ impl Desk {
 
     fn unchanged(&mut self, key: &Key, ring: u64) {
         let Some(record) = self.records.get_mut(key) else { return };
-        record.tries = 0;
         if record.told.ready == Some(false) {
             record.tried = Some(ring);
-            record.tries = record.tries.saturating_add(1);
             self.look_again_at_fault(key);
             return;
         }
+        record.tries = 0;
         // What the watch showed was behind the write; it shows the same in the end.
-        if let (Some(secret), true) = (&record.told.secret, self.context.settings.drift_watch) {
-            self.sights.insert(key.clone(), Sight::of_record(secret));
+        if let Some(sight) = record.told.secret.as_ref().map(Sight::of_record) {
+            self.brought(key, sight);
         }
         self.recheck(key);
     }
@@ -480,7 +496,9 @@ impl Desk {
     fn told(&mut self, key: &Key, telling: Telling, ring: u64) {
         let Some(record) = self.records.get_mut(key) else { return };
         if is_later(&telling.resource_version, &record.resource_version) {
+            // It was fetched, and the watch has yet to bring what it was then.
             record.resource_version.clone_from(&telling.resource_version);
+            record.asks = telling.asks.clone();
         }
         record.told = Told::of(&telling.status);
         if telling.changed {
@@ -489,13 +507,16 @@ impl Desk {
         record.tried = telling.fault.is_some().then_some(ring);
         record.tried_sight.clone_from(&telling.sight);
         record.mended = if telling.mended { record.mended + 1 } else { record.mended };
-        if let (Some(sight), None, true) = (&telling.sight, &telling.fault, self.context.settings.drift_watch) {
-            self.sights.insert(key.clone(), sight.clone());
+        if let (Some(sight), None) = (&telling.sight, &telling.fault) {
+            self.brought(key, sight.clone());
         }
         self.say(key, &telling);
         if let Some(error) = &telling.retry {
             self.failed(key, error);
         } else if let Some(fault) = &telling.fault {
+            if let (Some(record), true) = (self.records.get_mut(key), telling.changed) {
+                record.tries = 0;
+            }
             if fault.may_pass() {
                 self.look_again_at_fault(key);
             }
@@ -505,32 +526,6 @@ impl Desk {
             }
             self.recheck(key);
         }
-    }
-
-    /// Events: a document stops being Ready, or is again, or its Secret was mended. A first success is no news.
-    fn say(&self, key: &Key, telling: &Telling) {
-        if !telling.changed {
-            return;
-        }
-        let (reason, note, kind) = match (&telling.fault, telling.was_ready) {
-            (Some(fault), _) => (fault.reason.to_string(), fault.message.clone(), EventType::Warning),
-            (None, Some(false)) => ("Opened".to_owned(), "the Secret is there again".to_owned(), EventType::Normal),
-            (None, Some(true)) if telling.mended => {
-                let note = "the Secret was changed or deleted, and is as the document says again";
-                ("Mended".to_owned(), note.to_owned(), EventType::Normal)
-            }
-            _ => return,
-        };
-        tracing::info!(document = %key, reason = %reason, "{note}");
-        let regarding = ObjectReference {
-            api_version: Some(API_VERSION.to_owned()),
-            kind: Some(KIND.to_owned()),
-            namespace: Some(key.namespace().to_owned()),
-            name: Some(key.name().to_owned()),
-            uid: Some(telling.asks.uid.clone()),
-            ..ObjectReference::default()
-        };
-        self.context.events.publish(&regarding, reason, note, kind);
     }
 
     fn again(&mut self, key: &Key, wait: Duration) {
@@ -567,7 +562,7 @@ impl Desk {
 
     /// Without the drift watch, the clock asks for the next look.
     fn recheck(&mut self, key: &Key) {
-        if !self.context.settings.drift_watch {
+        if !self.is_watched(key) {
             let wait = jittered(self.context.settings.recheck_every);
             self.queue.appoint(key, Instant::now() + wait);
         }
@@ -593,53 +588,11 @@ impl Desk {
     }
 }
 
-/// Writes a status. A document that is gone needs none.
-async fn save(
-    tools: &Tools,
-    key: &Key,
-    uid: &str,
-    version: &str,
-    status: &SealedSecretStatus,
-) -> Result<Option<String>, RequestError> {
-    let patch = patch(status, uid, version);
-    match tools.requests.patch_status(key.namespace(), key.name(), &patch).await {
-        Ok(meta) => {
-            tools.metrics.wrote("status");
-            Ok(meta.metadata.resource_version)
-        }
-        Err(RequestError::Refused(refusal)) if refusal.kind == RefusalKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn state(told: &Told) -> (&'static str, &'static str) {
-    let ready = match told.ready {
-        Some(true) => "True",
-        Some(false) => "False",
-        None => "Unknown",
-    };
-    let reason = ReadyReason::ALL.into_iter().find(|reason| reason.to_string() == told.reason);
-    (ready, reason.map_or("", ReadyReason::as_str))
-}
-
-fn category(error: &RequestError) -> &'static str {
-    match error {
-        RequestError::NoAnswer => "no_answer",
-        RequestError::Unreadable => "unreadable",
-        RequestError::NotLeading => "not_leading",
-        RequestError::Refused(refusal) => match refusal.kind {
-            RefusalKind::Conflict | RefusalKind::FieldConflict => "conflict",
-            RefusalKind::NotFound | RefusalKind::Terminating => "not_found",
-            RefusalKind::Later if refusal.code == 429 => "too_many_requests",
-            RefusalKind::Later => "unavailable",
-            RefusalKind::Forbidden => "forbidden",
-            RefusalKind::Quota | RefusalKind::Immutable | RefusalKind::TooLarge | RefusalKind::Rejected => "rejected",
-        },
-    }
-}
-
 /// The wait after so many tries: it doubles from `first` to `last`, and is jittered by a quarter.
 fn retry_after(tries: u32, first: Duration, last: Duration) -> Duration {
     let doubled = first.saturating_mul(1 << tries.saturating_sub(1).min(16));
     jittered(doubled.min(last))
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,9 +66,9 @@ fn our_own_is_written_as_it_was_seen() {
     for ours in [
         SecretFacts { owners: vec![owner("doc-1")], ..facts() },
         SecretFacts { owners: vec![owner("a document that is gone")], ..facts() },
-        SecretFacts { managed: Some(Managed::Owned), ..facts() },
-        SecretFacts { managed: Some(Managed::Retained), ..facts() },
-        SecretFacts { managed: Some(Managed::Merged), created: true, ..facts() },
+        SecretFacts { managed: Some(Managed::Owned), applied: true, ..facts() },
+        SecretFacts { managed: Some(Managed::Retained), applied: true, ..facts() },
+        SecretFacts { managed: Some(Managed::Merged), created: true, applied: true, ..facts() },
     ] {
         let Plan::Write(write) = plan(&wanted(), &Seen::There(ours)) else { panic!("a write") };
         assert_eq!((write.precondition, write.force), (exactly(), true));
@@ -158,14 +158,40 @@ fn owners_that_are_gone_are_taken_out() {
 
 #[test]
 fn merged_keys_leave_with_their_document() {
-    let merged = SecretFacts { managed: Some(Managed::Merged), ..facts() };
-    let fields = |then_delete| Leave::Fields { uid: "s-1".to_owned(), resource_version: "7".to_owned(), then_delete };
-    assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(merged.clone())), fields(false));
+    let ours = BTreeSet::from(["password".to_owned()]);
+    let merged = SecretFacts { managed: Some(Managed::Merged), applied: true, ours: ours.clone(), ..facts() };
+    let fields = Leave::Fields { uid: "s-1".to_owned(), resource_version: "7".to_owned(), keys: ours };
+    let deleted = Leave::Delete { uid: "s-1".to_owned(), resource_version: "7".to_owned() };
+    assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(merged.clone())), fields);
     assert_eq!(leave(DeletionPolicy::Retain, &Seen::There(merged.clone())), Leave::Nothing);
     assert_eq!(leave(DeletionPolicy::Delete, &Seen::Absent), Leave::Nothing);
     assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(facts())), Leave::Nothing);
     let made = SecretFacts { created: true, ..merged };
-    assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(made.clone())), fields(true));
+    assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(made.clone())), deleted);
     let shared = SecretFacts { foreign: BTreeSet::from(["theirs".to_owned()]), ..made };
-    assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(shared)), fields(false));
+    assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(shared)), fields);
+    // One that is wholly a document's goes by its owner, and is not emptied before.
+    let owned = SecretFacts { managed: Some(Managed::Owned), owners: vec![owner("doc-1")], ..facts() };
+    assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(owned)), Leave::Nothing);
+}
+
+#[test]
+fn keys_that_another_applied_as_text_are_not_overwritten() {
+    let theirs = BTreeSet::from(["password".to_owned()]);
+    let facts = SecretFacts { foreign: theirs.clone(), foreign_text: theirs.clone(), ..facts() };
+    let Plan::Refuse(fault) = plan(&merging(), &Seen::There(facts.clone())) else { panic!("a refusal") };
+    assert_eq!((fault.reason, fault.keys), (ReadyReason::NotOwned, vec!["password".to_owned()]));
+    let shared = SecretFacts { ours: theirs, ..facts };
+    assert!(matches!(plan(&merging(), &Seen::There(shared)), Plan::Write(_)));
+}
+
+#[test]
+fn a_token_that_kubernetes_minted_stays() {
+    let foreign = ["token", "ca.crt", "namespace", "planted"].map(str::to_owned).into();
+    let after = SecretFacts { owners: vec![owner("doc-1")], foreign, ..facts() };
+    let token = Wanted { secret_type: "kubernetes.io/service-account-token".to_owned(), ..wanted() };
+    let patch = tidy(&token, &write_of(&token), &after).unwrap();
+    assert_eq!(patch["data"], json!({"planted": null}));
+    let opaque = tidy(&wanted(), &write_of(&wanted()), &after).unwrap();
+    assert_eq!(opaque["data"].as_object().unwrap().len(), 4);
 }

@@ -177,6 +177,95 @@ async fn a_secret_that_merging_made_goes_when_nobody_else_uses_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn merged_keys_leave_a_secret_of_another_type_as_well() {
+    let world = World::start("merge-type", &[]).await;
+    let login = "kubernetes.io/basic-auth";
+    world.make(json!({"metadata": {"name": "shared"}, "type": login, "stringData": {"username": "theirs"}})).await;
+    for name in ["shared", "alone"] {
+        let document = world.document(name).secret_type(login).value("password", "ours");
+        world.apply(&document, json!({"mode": "Merge"})).await;
+        world.until(name, "Opened").await;
+    }
+    world.until_values("shared", &[("password", "ours"), ("username", "theirs")]).await;
+    for name in ["shared", "alone"] {
+        world.delete_document(name).await;
+        world.until_no_document(name).await;
+    }
+    world.until_values("shared", &[("username", "theirs")]).await;
+    world.until_gone("alone").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn merged_keys_leave_also_while_the_document_asks_for_the_whole_secret() {
+    let world = World::start("merge-replace", &[]).await;
+    world.make(json!({"metadata": {"name": "db"}, "stringData": {"theirs": "stays"}})).await;
+    world.apply(&world.document("db").value("ours", "merged"), json!({"mode": "Merge"})).await;
+    world.until("db", "Opened").await;
+    world.apply(&world.document("db").value("ours", "merged"), json!({"mode": "Replace"})).await;
+    world.until("db", "NotOwned").await;
+    world.delete_document("db").await;
+    world.until_no_document("db").await;
+    world.until_values("db", &[("theirs", "stays")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_does_not_wait_for_keys_that_nobody_can_take_out() {
+    let world = World::start("merge-immutable", &[]).await;
+    world.make(json!({"metadata": {"name": "db"}, "stringData": {"theirs": "stays"}})).await;
+    world.apply(&world.document("db").value("ours", "merged"), json!({"mode": "Merge"})).await;
+    world.until("db", "Opened").await;
+    world.edit("db", json!({"immutable": true})).await;
+    world.delete_document("db").await;
+    world.until_no_document("db").await;
+    world.until_values("db", &[("ours", "merged"), ("theirs", "stays")]).await;
+    eventually(SOON, "an event tells of it", || async {
+        let events = ["get", "events.events.k8s.io", "-n", world.namespace.name(), "-o", "json"];
+        let events = String::from_utf8(world.plane.kubectl(&events).expect_success()).unwrap();
+        if events.contains("LeftBehind") { Ok(()) } else { Err(events) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_apply_as_text_is_theirs_too() {
+    let world = World::start("text", &[]).await;
+    let apply = async |name: &str, text: Value| {
+        let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": text});
+        world.secrets().patch(name, &PatchParams::apply("other"), &Patch::Apply(object)).await.unwrap();
+    };
+    // Merging: a key that somebody applied is not taken from him.
+    apply("merged", json!({"password": "theirs"})).await;
+    world.apply(&world.document("merged").value("password", "ours"), json!({"mode": "Merge"})).await;
+    let refused = world.until("merged", "NotOwned").await;
+    assert_eq!(refused.status.unwrap().faulty_keys, ["password"]);
+    world.until_values("merged", &[("password", "theirs")]).await;
+    // A Secret that merging made does not go with what he added to it.
+    world.apply(&world.document("made").value("password", "ours"), json!({"mode": "Merge"})).await;
+    world.until("made", "Opened").await;
+    apply("made", json!({"theirs": "stays"})).await;
+    world.delete_document("made").await;
+    world.until_no_document("made").await;
+    world.until_values("made", &[("theirs", "stays")]).await;
+    // And one that is the document's has nothing else in it.
+    world.apply(&world.document("whole").value("password", "ours"), json!({})).await;
+    world.until("whole", "Opened").await;
+    apply("whole", json!({"theirs": "goes"})).await;
+    world.until_values("whole", &[("password", "ours")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_label_that_was_copied_makes_no_secret_ours() {
+    let world = World::start("copied", &[]).await;
+    world
+        .make(json!({"metadata": {"name": "db", "labels": {"ageseal.dev/managed": "owned"}},
+        "stringData": {"theirs": "stays"}}))
+        .await;
+    world.apply(&world.document("db").value("password", "ours"), json!({})).await;
+    world.until("db", "NotOwned").await;
+    world.until_values("db", &[("theirs", "stays")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_owner_that_is_gone_is_replaced_after_a_restore() {
     let world = World::start("stale", &[]).await;
     let document = world.document("db").value("password", "restored");

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
+#[path = "security/webhook.rs"]
+mod webhook;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use rand_core::OsRng;
 use serde_json::json;
 use support::{SOON, World, condition, options};
+use webhook::Webhook;
 
 /// What every plaintext of this file begins with.
 const CANARY: &str = "canary-not-a-real-value";
@@ -201,15 +204,22 @@ async fn what_the_api_server_refuses_and_quotes_is_told_by_field_alone() {
 async fn a_secret_of_a_mebibyte_is_made_and_a_larger_one_is_not() {
     let world = World::start("large", &[]).await;
     let value = |len| CANARY.as_bytes().iter().copied().cycle().take(len).collect::<Vec<u8>>();
-    // Padding rounds a lone value of a mebibyte up beyond what etcd takes of the document; in pieces it fits.
-    let mut largest = world.document("largest");
-    for index in 0..16 {
-        largest = largest.value(&format!("part-{index:02}"), value(63 * 1024));
-    }
-    world.apply(&largest, json!({})).await;
+    // Padding rounds a lone value of a mebibyte up beyond what etcd takes of the document; pieces of one byte below a power
+    // of two lose nothing to it.
+    let pieces = (0..16)
+        .fold(world.document("largest"), |document, index| document.value(&format!("part-{index:02}"), value(65_535)));
+    world.apply(&pieces.clone().value("rest", value(16)), json!({})).await;
     world.until("largest", "Opened").await;
-    let secret = world.secrets().get("largest").await.unwrap();
-    assert_eq!(secret.data.unwrap().values().map(|value| value.0.len()).sum::<usize>(), 16 * 63 * 1024);
+    let size = || async {
+        let secret = world.secrets().get("largest").await.unwrap();
+        secret.data.unwrap().values().map(|value| value.0.len()).sum::<usize>()
+    };
+    assert_eq!(size().await, 1 << 20);
+    // One byte more is more than a Secret holds: what was there stays.
+    world.apply(&pieces.value("rest", value(17)), json!({})).await;
+    let refused = world.until("largest", "TooLarge").await;
+    assert_eq!(condition(&refused, "Stale").unwrap().status, "True");
+    assert_eq!(size().await, 1 << 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -225,7 +235,7 @@ async fn a_quota_is_told_and_waited_for() {
     .await;
     world.apply(&world.document("db").value("password", CANARY), json!({})).await;
     world.until("db", "QuotaExceeded").await;
-    world.plane.kubectl(&["delete", "resourcequota", "few", "-n", world.namespace.name()]).expect_success();
+    world.kubectl(&["delete", "resourcequota", "few", "-n", world.namespace.name()]);
     // It looks again after a minute; who cannot wait says so.
     world.patch("db", json!({"metadata": {"annotations": {"ageseal.dev/reconcile": "now"}}})).await;
     world.until("db", "Opened").await;
@@ -255,8 +265,103 @@ async fn a_policy_that_denies_is_told_and_nothing_of_its_words() {
     let refused = world.until("db", "Rejected").await;
     let message = &condition(&refused, "Ready").unwrap().message;
     assert!(message.starts_with("the API server answered 4"), "{message}");
-    world.plane.kubectl(&["delete", "validatingadmissionpolicybinding", &name]).expect_success();
-    world.plane.kubectl(&["delete", "validatingadmissionpolicy", &name]).expect_success();
+    world.kubectl(&["delete", "validatingadmissionpolicybinding", &name]);
+    world.kubectl(&["delete", "validatingadmissionpolicy", &name]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_denies_and_quotes_is_told_by_its_code_alone() {
+    let world = World::start("webhook", &["--log-level=debug"]).await;
+    let name = format!("deny-{}", world.namespace.name());
+    world.plane.apply(&Webhook::that_denies().await.configuration(&name, world.namespace.name()));
+    world.until_webhook(&["denied the request", "Y2FuYXJ5"]).await;
+    world.apply(&world.document("db").value("password", CANARY), json!({})).await;
+    let refused = world.until("db", "Rejected").await;
+    let status = json!(refused.status).to_string() + &world.controller.log();
+    for quoted in [CANARY, "Y2FuYXJ5", "no: "] {
+        assert!(!status.contains(quoted), "{quoted} is told");
+    }
+    world.kubectl(&["delete", "validatingwebhookconfiguration", &name]);
+    world.patch("db", json!({"metadata": {"annotations": {"ageseal.dev/reconcile": "now"}}})).await;
+    world.until_values("db", &[("password", CANARY)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_cannot_be_written_for_now_is_not_called_ready() {
+    let world = World::start("waiting", &[]).await;
+    world.apply(&world.document("db").value("password", CANARY), json!({})).await;
+    world.until("db", "Opened").await;
+    let name = format!("down-{}", world.namespace.name());
+    world.plane.apply(&Webhook::that_is_down().configuration(&name, world.namespace.name()));
+    world.until_webhook(&["failed calling webhook"]).await;
+    world.secrets().delete("db", &DeleteParams::default()).await.unwrap();
+    let waiting = world.until("db", "Retrying").await;
+    assert_eq!(condition(&waiting, "Ready").unwrap().status, "Unknown");
+    assert_eq!(condition(&waiting, "Reconciling").unwrap().status, "True");
+    assert!(condition(&waiting, "Stalled").is_none());
+    // It is tried again and again, and needs nobody.
+    world.kubectl(&["delete", "validatingwebhookconfiguration", &name]);
+    world.until("db", "Opened").await;
+    world.until_values("db", &[("password", CANARY)]).await;
+}
+
+impl World {
+    /// Waits until a webhook is asked about Secrets, and what comes of that has these words.
+    async fn until_webhook(&self, words: &[&str]) {
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        eventually(SOON, "the webhook is in force", || async {
+            let secret: Secret =
+                serde_json::from_value(json!({"metadata": {"name": "try"}, "stringData": {"password": CANARY}}))
+                    .unwrap();
+            match self.secrets().create(&dry, &secret).await {
+                Err(error) if words.iter().all(|word| error.to_string().contains(word)) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_without_its_role_holds_up_no_other() {
+    let world = World::start("one-role", &[]).await;
+    let lost = world.plane.namespace("no-role").await;
+    world.controller.terminate().await;
+    // Both are served and both have their Role; then one loses its binding, and a replica starts.
+    let both = options(&world.system, &[&world.namespace, &lost], &[]);
+    let first = Controller::start(world.plane, both.clone());
+    first.ready().await;
+    first.terminate().await;
+    world.kubectl(&["delete", "rolebinding", "--all", "-n", lost.name()]);
+    let kubeconfig = Some(world.plane.service_account(world.system.name(), "ageseal-controller").await);
+    let second = Controller::start(world.plane, ageseal_cluster::ControllerOptions { kubeconfig, ..both });
+    second.ready().await;
+    assert!(second.log().contains(lost.name()), "{}", second.log());
+    world.apply(&world.document("db").value("password", "x"), json!({})).await;
+    world.until("db", "Opened").await;
+    world.secrets().delete("db", &DeleteParams::default()).await.unwrap();
+    world.until_values("db", &[("password", "x")]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_kubernetes_mints_is_left_in_its_secret() {
+    let token = "kubernetes.io/service-account-token";
+    let world =
+        World::start("token", &[&format!("--allow-type={token}"), "--allow-metadata=kubernetes.io/service-account."])
+            .await;
+    let template =
+        json!({"template": {"metadata": {"annotations": {"kubernetes.io/service-account.name": "default"}}}});
+    eventually(SOON, "the ServiceAccount is there", || async {
+        let account = world.plane.kubectl(&["get", "serviceaccount", "default", "-n", world.namespace.name()]);
+        account.success().then_some(())
+    })
+    .await;
+    world.apply(&world.document("db").secret_type(token).value("extra", "ours"), template).await;
+    world.until("db", "Opened").await;
+    // What its controller does, and what a stranger does, in one go: when the one is gone, the other was not.
+    let minted = json!({"stringData": {"token": "minted", "ca.crt": "pem", "namespace": "n", "planted": "x"}});
+    world.secrets().patch("db", &PatchParams::default(), &Patch::Merge(minted)).await.unwrap();
+    world.until_values("db", &[("ca.crt", "pem"), ("extra", "ours"), ("namespace", "n"), ("token", "minted")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

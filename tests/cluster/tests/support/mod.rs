@@ -7,7 +7,7 @@ use std::time::Duration;
 use ageseal::api::{SealedSecret, SecretRecord};
 use ageseal::recipient::Recipient;
 use ageseal_cluster::sealed::{self, Document};
-use ageseal_cluster::{Controller, ControllerOptions, ControlPlane, Namespace, eventually, recipient_of};
+use ageseal_cluster::{ControlPlane, Controller, ControllerOptions, Namespace, eventually, recipient_of};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -108,7 +108,25 @@ impl World {
 
     /// Waits until there is no such Secret.
     pub async fn until_gone(&self, name: &str) {
-        eventually(SOON, &format!("{name} is gone"), || async { self.values(name).await.is_none().then_some(()) }).await;
+        eventually(SOON, &format!("{name} is gone"), || async { self.values(name).await.is_none().then_some(()) })
+            .await;
+    }
+
+    /// Waits until there is no such document.
+    pub async fn until_no_document(&self, name: &str) {
+        let documents = self.documents();
+        eventually(SOON, &format!("the document {name} is gone"), || async {
+            let document = documents.get_opt(name).await.map_err(|e| e.to_string())?;
+            document.map_or(Ok(()), |document| Err(format!("{:?}", document.metadata.finalizers)))
+        })
+        .await;
+    }
+
+    /// Runs `kubectl` as the administrator, which has to succeed.
+    #[track_caller]
+    pub fn kubectl(&self, arguments: &[&str]) {
+        let outcome = self.plane.kubectl(arguments);
+        assert!(outcome.success(), "{arguments:?}: {}", outcome.stderr_text());
     }
 
     pub async fn delete_document(&self, name: &str) {
@@ -118,9 +136,9 @@ impl World {
     /// A counter or gauge of the controller, all its labels summed.
     pub async fn metric(&self, name: &str) -> f64 {
         let text = self.controller.metrics().await;
-        let samples = text.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
-        });
+        let samples = text
+            .lines()
+            .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' ')));
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 }

@@ -1,0 +1,255 @@
+use std::convert::Infallible;
+
+use ageseal::recipient::KeyRing;
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tower::service_fn;
+
+use super::*;
+use crate::args::Settings;
+use crate::events::Events;
+use crate::fault::Fault;
+use crate::index::Asks;
+use crate::lease::Leadership;
+use crate::metrics::Metrics;
+use crate::request::{Refusal, RefusalKind, Requests};
+
+/// A desk that leads, has identities and has seen everything there is, which is nothing. Its API server never answers.
+fn desk_of(namespaces: &[&str], drift_watch: bool) -> Desk {
+    let silent = service_fn(|_: http::Request<kube::client::Body>| async {
+        std::future::pending::<Result<http::Response<kube::client::Body>, Infallible>>().await
+    });
+    let client = Client::new(silent, "default");
+    let namespaces: Vec<String> = namespaces.iter().map(|namespace| (*namespace).to_owned()).collect();
+    let scopes = namespaces.len().max(1);
+    let settings = Arc::new(Settings { namespaces, drift_watch, ..Settings::default() });
+    let metrics = Arc::new(Metrics::new());
+    let (_, ring) = watch::channel(None);
+    let context = Context {
+        client: client.clone(),
+        settings: Arc::clone(&settings),
+        ring,
+        leadership: Leadership::always(),
+        metrics: Arc::clone(&metrics),
+        events: Events::none(),
+        ready: watch::Sender::new(false),
+        used: watch::Sender::new(false),
+    };
+    let tools = Tools { requests: Requests::new(client, Leadership::always()), settings, metrics };
+    let (done, _) = mpsc::unbounded_channel();
+    let mut desk = Desk::new(context, Arc::new(tools), scopes, if drift_watch { scopes } else { 0 }, done);
+    desk.set_leading(true);
+    desk.set_ring(Some(Arc::new(Ring { keys: Arc::new(KeyRing::default()), ids: Default::default(), revision: 1 })));
+    desk
+}
+
+fn desk() -> Desk {
+    let mut desk = desk_of(&[], true);
+    desk.document(News::Complete { scope: 0 });
+    desk.secret(News::Complete { scope: 0 });
+    desk
+}
+
+fn key() -> Key {
+    Key::new("shop", "db")
+}
+
+fn doc(namespace: &str, version: &str, status: Value) -> Doc {
+    serde_json::from_value(json!({
+        "metadata": {"namespace": namespace, "name": "db", "uid": "doc-1", "generation": 1, "resourceVersion": version},
+        "spec": {}, "status": status,
+    }))
+    .unwrap()
+}
+
+fn new() -> Doc {
+    doc("shop", "10", json!({"observedGeneration": -1}))
+}
+
+/// A document whose Secret is there, as it was told.
+fn ready() -> Value {
+    status("True", "Opened", json!({"uid": "s-1", "resourceVersion": "20", "generation": 1}))
+}
+
+fn status(ready: &str, reason: &str, secret: Value) -> Value {
+    let condition = json!({"type": "Ready", "status": ready, "reason": reason, "message": "words",
+        "lastTransitionTime": "2026-01-02T03:04:05Z"});
+    json!({"observedGeneration": 1, "conditions": [condition], "secret": secret})
+}
+
+fn secret(uid: &str, version: &str) -> SecretSight {
+    SecretSight { key: key(), sight: sight(uid, version) }
+}
+
+fn sight(uid: &str, version: &str) -> Sight {
+    Sight { uid: uid.to_owned(), resource_version: version.to_owned() }
+}
+
+fn telling(status: Value) -> Telling {
+    Telling {
+        asks: Asks { uid: "doc-1".to_owned(), generation: 1, ..Asks::default() },
+        resource_version: "10".to_owned(),
+        status: serde_json::from_value(status).unwrap(),
+        changed: true,
+        was_ready: None,
+        sight: None,
+        fault: None,
+        mended: false,
+        retry: None,
+    }
+}
+
+/// Takes the next job; it runs until [`ends`].
+#[track_caller]
+fn begins(desk: &mut Desk) -> Lane {
+    let (key, lane) = desk.queue.pop(desk.lists.are_settled()).expect("somebody's turn");
+    desk.records.get_mut(&key).unwrap().gone.clear();
+    desk.running += 1;
+    lane
+}
+
+fn ends(desk: &mut Desk, outcome: Outcome) {
+    let (uid, known) = ("doc-1".to_owned(), None);
+    desk.done(Done { key: key(), uid, ring: 1, known, began: Instant::now(), what: What::Reconciled(outcome) });
+}
+
+fn refused(code: u16, kind: RefusalKind) -> RequestError {
+    RequestError::Refused(Refusal { code, reason: String::new(), fields: vec![], kind, retry_after: None })
+}
+
+#[tokio::test]
+async fn a_document_that_is_gone_is_asked_for_once() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: new() });
+    assert_eq!(begins(&mut desk), Lane::Fresh);
+    ends(&mut desk, Outcome::Gone);
+    assert_eq!(desk.queue.pop(true), None);
+    assert!(desk.records.is_empty() && desk.held == 0);
+}
+
+#[tokio::test]
+async fn what_the_watch_told_while_a_job_ran_is_not_forgotten() {
+    let written = || {
+        let status = ready();
+        Outcome::Told(Box::new(Telling { sight: Some(sight("s-1", "20")), ..telling(status) }))
+    };
+    // The Secret that the job wrote was deleted, or edited, before the job told of it.
+    for news in [News::Gone { object: secret("s-1", "21") }, News::Changed { object: secret("s-1", "22") }] {
+        let mut desk = desk();
+        desk.document(News::Changed { object: new() });
+        begins(&mut desk);
+        desk.secret(News::Changed { object: secret("s-1", "20") });
+        desk.secret(news);
+        ends(&mut desk, written());
+        assert_eq!(desk.look(&key()), Look::Verify);
+        assert_eq!(begins(&mut desk), Lane::Fresh);
+    }
+    let mut desk = desk();
+    desk.document(News::Changed { object: new() });
+    begins(&mut desk);
+    ends(&mut desk, written());
+    assert_eq!(desk.look(&key()), Look::Nothing, "what was written is known before the watch brings it");
+    assert_eq!(begins(&mut desk), Lane::Status);
+}
+
+#[tokio::test]
+async fn what_was_fetched_later_than_it_was_watched_is_not_fetched_again() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: new() });
+    begins(&mut desk);
+    let mut telling =
+        telling(json!({"observedGeneration": 2, "conditions": ready()["conditions"], "secret": ready()["secret"]}));
+    (telling.asks.generation, telling.resource_version) = (2, "12".to_owned());
+    telling.sight = Some(sight("s-1", "20"));
+    ends(&mut desk, Outcome::Told(Box::new(telling)));
+    assert_eq!(begins(&mut desk), Lane::Status);
+}
+
+#[tokio::test]
+async fn who_waits_for_the_api_server_is_told_so_at_once() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: doc("shop", "10", ready()) });
+    begins(&mut desk);
+    let retry = Some(refused(500, RefusalKind::Later));
+    let telling = Telling { retry, ..telling(status("Unknown", "Retrying", ready()["secret"].clone())) };
+    ends(&mut desk, Outcome::Told(Box::new(telling)));
+    let waits = |desk: &Desk| desk.records[&key()].waiting && desk.queue.has_appointment(&key());
+    assert!(waits(&desk));
+    assert_eq!(begins(&mut desk), Lane::Status);
+    // Saved, it waits on, and is not saved again.
+    let status = desk.records[&key()].unsaved.clone().unwrap();
+    let what = What::Saved(status, Ok(Some("11".to_owned())));
+    desk.done(Done { key: key(), uid: "doc-1".to_owned(), ring: 1, known: None, began: Instant::now(), what });
+    assert!(waits(&desk) && desk.records[&key()].tries == 1);
+    assert_eq!(desk.queue.pop(true), None);
+}
+
+#[tokio::test]
+async fn a_job_that_begins_is_what_was_waited_for() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: new() });
+    begins(&mut desk);
+    // Something else comes while it runs, and it fails: it runs again at once.
+    desk.document(News::Changed { object: doc("shop", "11", json!({"observedGeneration": -1})) });
+    ends(&mut desk, Outcome::Failed(RequestError::NoAnswer));
+    desk.start_jobs();
+    assert_eq!((desk.running, desk.records[&key()].waiting), (1, false));
+}
+
+#[tokio::test]
+async fn a_fault_is_looked_at_when_the_lead_comes_back() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: new() });
+    begins(&mut desk);
+    let fault = Some(Fault::new(ReadyReason::QuotaExceeded, "a quota is exhausted"));
+    let at_fault = Telling { fault, ..telling(status("False", "QuotaExceeded", Value::Null)) };
+    ends(&mut desk, Outcome::Told(Box::new(at_fault)));
+    assert!(desk.queue.has_appointment(&key()));
+    desk.set_leading(false);
+    // Its time comes while somebody else leads.
+    desk.keep_appointments(Instant::now() + LAST_LOOK * 2);
+    desk.set_leading(true);
+    assert_eq!(desk.look(&key()), Look::Reconcile);
+    begins(&mut desk);
+}
+
+#[tokio::test]
+async fn looks_at_a_fault_become_rare() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: doc("shop", "10", status("False", "NotOwned", Value::Null)) });
+    for tries in 1..=6 {
+        desk.queue.push(&key(), Lane::Backlog);
+        begins(&mut desk);
+        ends(&mut desk, Outcome::Unchanged);
+        assert_eq!(desk.records[&key()].tries, tries);
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_listed_holds_up_no_other() {
+    let mut desk = desk_of(&["lost", "shop"], true);
+    desk.document(News::Listed { scope: 1, object: doc("shop", "10", ready()) });
+    desk.document(News::Complete { scope: 1 });
+    desk.secret(News::Complete { scope: 1 });
+    assert!(!*desk.context.ready.borrow());
+    desk.document(News::Broken { scope: 0, refused: true });
+    desk.secret(News::Broken { scope: 0, refused: true });
+    assert!(*desk.context.ready.borrow());
+    // Its Secret is gone, and that is seen.
+    assert_eq!(desk.look(&key()), Look::Verify);
+    begins(&mut desk);
+}
+
+#[tokio::test]
+async fn a_fault_that_only_a_change_ends_is_not_looked_at_by_the_clock() {
+    let mut desk = desk_of(&[], false);
+    desk.document(News::Complete { scope: 0 });
+    desk.document(News::Changed { object: new() });
+    begins(&mut desk);
+    let fault = Some(Fault::new(ReadyReason::ScopeMismatch, "sealed for elsewhere"));
+    let at_fault = Telling { fault, ..telling(status("False", "ScopeMismatch", Value::Null)) };
+    ends(&mut desk, Outcome::Told(Box::new(at_fault)));
+    assert_eq!(begins(&mut desk), Lane::Status);
+    assert!(!desk.queue.has_appointment(&key()));
+}
