@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ageseal::api::FINALIZER;
+use ageseal::api::{ANNOTATION_CREATED, FINALIZER, LABEL_MANAGED};
 use ageseal::secret::Plaintext;
 use serde_json::json;
 
@@ -75,6 +75,15 @@ impl Applier<'_> {
             Leave::Delete { uid, resource_version } => {
                 self.requests.delete_secret(key.namespace(), key.name(), uid, resource_version).await?;
                 self.metrics.wrote("secret_delete");
+            }
+            Leave::Fields { uid, resource_version, keys, one_by_one: true } => {
+                let data: BTreeMap<&String, ()> = keys.iter().map(|key| (key, ())).collect();
+                let patch = json!({"data": data, "metadata": {
+                    "uid": uid, "resourceVersion": resource_version,
+                    "labels": {LABEL_MANAGED: null}, "annotations": {ANNOTATION_CREATED: null},
+                }});
+                self.requests.merge_secret(key.namespace(), key.name(), &patch).await?;
+                self.metrics.wrote("secret");
             }
             Leave::Fields { uid, resource_version, .. } => {
                 let body = body::nothing(key.name(), secret_type, uid, resource_version);

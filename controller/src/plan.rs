@@ -232,8 +232,11 @@ pub enum Leave {
         uid: String,
         /// Its resourceVersion.
         resource_version: String,
-        /// Our data keys.
+        /// Our data keys that nobody else has.
         keys: BTreeSet<String>,
+        /// Whether they are to be taken out one by one. Where an apply gives up all of `data` and nobody is seen to own a part
+        /// of it, the whole of it goes, with what others applied as `stringData`.
+        one_by_one: bool,
     },
 }
 
@@ -247,7 +250,8 @@ pub fn leave(deletion: DeletionPolicy, seen: &Seen) -> Leave {
     if facts.created && facts.applied && facts.foreign.is_subset(&facts.ours) {
         return Leave::Delete { uid, resource_version };
     }
-    Leave::Fields { uid, resource_version, keys: facts.ours.clone() }
+    let keys = facts.ours.difference(&facts.foreign).cloned().collect();
+    Leave::Fields { uid, resource_version, keys, one_by_one: !facts.foreign_text.is_empty() }
 }
 
 #[cfg(test)]

@@ -156,11 +156,17 @@ fn owners_that_are_gone_are_taken_out() {
     assert_eq!(tidy(&wanted(), &write_of(&wanted()), &right), None);
 }
 
+fn merged_facts() -> SecretFacts {
+    let ours = BTreeSet::from(["password".to_owned()]);
+    SecretFacts { managed: Some(Managed::Merged), applied: true, ours, ..facts() }
+}
+
 #[test]
 fn merged_keys_leave_with_their_document() {
     let ours = BTreeSet::from(["password".to_owned()]);
-    let merged = SecretFacts { managed: Some(Managed::Merged), applied: true, ours: ours.clone(), ..facts() };
-    let fields = Leave::Fields { uid: "s-1".to_owned(), resource_version: "7".to_owned(), keys: ours };
+    let merged = merged_facts();
+    let fields =
+        Leave::Fields { uid: "s-1".to_owned(), resource_version: "7".to_owned(), keys: ours, one_by_one: false };
     let deleted = Leave::Delete { uid: "s-1".to_owned(), resource_version: "7".to_owned() };
     assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(merged.clone())), fields);
     assert_eq!(leave(DeletionPolicy::Retain, &Seen::There(merged.clone())), Leave::Nothing);
@@ -170,6 +176,9 @@ fn merged_keys_leave_with_their_document() {
     assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(made.clone())), deleted);
     let shared = SecretFacts { foreign: BTreeSet::from(["theirs".to_owned()]), ..made };
     assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(shared)), fields);
+    let foreign_text = BTreeSet::from(["text".to_owned()]);
+    let text = SecretFacts { foreign: foreign_text.clone(), foreign_text, ..merged_facts() };
+    assert!(matches!(leave(DeletionPolicy::Delete, &Seen::There(text)), Leave::Fields { one_by_one: true, .. }));
     // One that is wholly a document's goes by its owner, and is not emptied before.
     let owned = SecretFacts { managed: Some(Managed::Owned), owners: vec![owner("doc-1")], ..facts() };
     assert_eq!(leave(DeletionPolicy::Delete, &Seen::There(owned)), Leave::Nothing);
