@@ -8,6 +8,7 @@
 //! are shown, because its messages quote values.
 
 mod access;
+pub mod controller;
 pub mod documents;
 mod error;
 pub mod identities;
@@ -48,9 +49,9 @@ pub struct Options {
     /// The kubeconfig [default: KUBECONFIG, then ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
-    /// The namespace that the controller runs in
-    #[arg(long, value_name = "NAMESPACE", default_value = DEFAULT_NAMESPACE)]
-    pub controller_namespace: String,
+    /// The namespace that the controller runs in [default: ageseal-system]
+    #[arg(long, value_name = "NAMESPACE")]
+    pub controller_namespace: Option<String>,
 }
 
 /// A cluster, by one context of a kubeconfig.
@@ -70,7 +71,8 @@ impl Cluster {
     /// # Errors
     /// No kubeconfig, an unknown context, credentials that cannot be read.
     pub fn connect(options: &Options) -> Result<Self, CliError> {
-        if let Some(fault) = namespace_fault(&options.controller_namespace) {
+        let namespace = options.controller_namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+        if let Some(fault) = namespace_fault(namespace) {
             return Err(CliError::usage(format!("--controller-namespace: the namespace {fault}")));
         }
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
@@ -85,7 +87,13 @@ impl Cluster {
             let _inside = runtime.enter();
             Client::try_from(config).map_err(|error| error::unusable(&context, &error))?
         };
-        Ok(Self { client, runtime, context, namespace: options.controller_namespace.clone(), seen })
+        Ok(Self { client, runtime, context, namespace: namespace.to_owned(), seen })
+    }
+
+    /// The same cluster, with its controller in this namespace.
+    #[must_use]
+    pub fn within(self, namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), ..self }
     }
 
     /// The name of the context.
@@ -101,6 +109,20 @@ impl Cluster {
     /// How the cluster is reached, and by which certificates it proves that it is itself.
     pub fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    /// Refuses a cluster in whose place anybody on the way can answer: what is sent to it, and what comes from it, is
+    /// then anybody's.
+    ///
+    /// Everything that carries a private key asks for it, and so does whatever believes a recipient.
+    ///
+    /// # Errors
+    /// Nothing proves that an answer comes from the cluster.
+    pub fn require_proof(&self) -> Result<(), CliError> {
+        let Some(why) = self.seen.unproved else { return Ok(()) };
+        Err(CliError::usage(format!("nothing proves that an answer comes from the cluster: {why}"))
+            .detail(format!("address: {}", self.seen.address))
+            .hint("have the kubeconfig name the cluster's certificate authority"))
     }
 
     /// Objects of a kind in a namespace.

@@ -24,6 +24,9 @@ pub const CLUSTERS_FOLDER: &str = ".ageseal/clusters";
 /// The kind of the document.
 const KIND: &str = "ClusterPin";
 
+/// The longest address of a cluster.
+const MAX_ADDRESS: usize = 2_000;
+
 /// The most pins of a repository.
 const MAX_PINS: usize = 1_000;
 
@@ -36,6 +39,8 @@ pub struct Pin {
     pub namespace: String,
     /// The uid of its namespace `kube-system`; nothing if nobody who could read it has synced yet.
     pub uid: Option<String>,
+    /// Its address, where the operating system's certificates prove it: they prove the address, and nothing else.
+    pub address: Option<String>,
     /// `sha256:` and the hash of each certificate that its API server may prove itself by, sorted; none where the
     /// operating system's certificates are meant.
     pub certificates: Vec<String>,
@@ -45,6 +50,14 @@ pub struct Pin {
     pub current: RecipientId,
     /// Every recipient that it published, the current one first.
     pub recipients: Vec<RecipientId>,
+}
+
+/// The address as a pin has it, if it can stand in one: something has to prove it, and it needs no escapes.
+pub fn provable(address: &str) -> Option<&str> {
+    let fits = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    let long_enough =
+        address.len() <= MAX_ADDRESS && address.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+    (long_enough && address.bytes().all(fits)).then_some(address)
 }
 
 /// The path of a pin, from the top of the repository.
@@ -70,6 +83,9 @@ impl Pin {
         );
         if let Some(uid) = &self.uid {
             let _ = writeln!(text, "uid: \"{uid}\"");
+        }
+        if let Some(address) = &self.address {
+            let _ = writeln!(text, "address: \"{address}\"");
         }
         if !self.certificates.is_empty() {
             text.push_str("certificates:\n");
@@ -142,6 +158,7 @@ mod tests {
         Pin {
             namespace: "ageseal-system".to_owned(),
             uid: Some("2f1b4a1e-6a4b-4c59-9d0c-0e2c8f3a7b11".to_owned()),
+            address: None,
             certificates: vec![format!("sha256:{}", "a0".repeat(32))],
             serial: 3,
             current: id("r7d793037a0760186"),
@@ -154,7 +171,9 @@ mod tests {
         let full = pin();
         assert_eq!(Pin::parse(full.text().into_bytes()).unwrap(), full);
         let bare = Pin { uid: None, certificates: vec![], ..full };
-        assert_eq!(Pin::parse(bare.text().into_bytes()), Ok(bare));
+        assert_eq!(Pin::parse(bare.text().into_bytes()), Ok(bare.clone()));
+        let by_address = Pin { address: Some("https://rancher.example.com/k8s/clusters/c-1".to_owned()), ..bare };
+        assert_eq!(Pin::parse(by_address.text().into_bytes()), Ok(by_address));
     }
 
     #[test]
@@ -175,6 +194,9 @@ mod tests {
             ("current: r7d793037a0760186", "current: [r7]", "bad-value", 9),
             ("recipients:\n", "recipients: []\nx:\n", "unknown-field", 11),
             ("uid: \"2f1b", "uid: \"../x ", "bad-value", 5),
+            ("uid: \"2f1b", "address: \"http://a\"\nuid: \"2f1b", "bad-value", 5),
+            ("uid: \"2f1b", "address: \"https://\"\nuid: \"2f1b", "bad-value", 5),
+            ("uid: \"2f1b", "address: \"https://a b\"\nuid: \"2f1b", "bad-value", 5),
             ("\n- r0d793037a0760186", "\n- r7d793037a0760186", "bad-value", 12),
         ] {
             let changed = text.replacen(from, to, 1);

@@ -69,6 +69,22 @@ fn namespaces_are_the_overlay_with_roles_alone() {
 }
 
 #[test]
+fn no_tool_that_prunes_deletes_the_identities_or_the_documents() {
+    let printed = Scratch::new().run(&["install"]).ok().stdout;
+    for (kind, argo) in [("Namespace", "Prune=false,Delete=false"), ("CustomResourceDefinition", "Prune=false")] {
+        let is_one = |text: &&str| text.lines().any(|line| line == format!("kind: {kind}"));
+        let object = printed.split("---\n").find(is_one).unwrap();
+        for line in [
+            format!("    argocd.argoproj.io/sync-options: {argo}\n"),
+            "    helm.sh/resource-policy: keep\n".to_owned(),
+            "    kustomize.toolkit.fluxcd.io/prune: disabled\n".to_owned(),
+        ] {
+            assert!(object.contains(&line), "{kind}: {line}");
+        }
+    }
+}
+
+#[test]
 fn no_drift_watch_is_the_overlay_of_that_name() {
     same(&["--no-drift-watch"], "overlays/no-drift-watch");
 }

@@ -11,7 +11,7 @@ use crate::error::CliError;
 /// What a kubeconfig says of a cluster that bears on whether its answers can be trusted.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The address, without a path.
+    /// The address. Its path is part of it: behind one host there may be several clusters.
     pub address: String,
     /// `sha256:` and the hash of each certificate that the API server may prove itself by, sorted. None if those of the
     /// operating system are meant.

@@ -1,11 +1,12 @@
 //! The documents of a cluster, and what the controller recorded when it really opened them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ageseal::api::{ConditionType, SealedSecretStatus};
 use ageseal::recipient::RecipientId;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{AskError, Asked, Cluster, Refusal};
 
@@ -35,13 +36,28 @@ pub struct Document {
     pub record: Record,
 }
 
-/// A document without its spec, which is not looked at.
+/// A document of whose spec nothing is looked at but whether it has a value.
 #[derive(Clone, Debug, Deserialize)]
 struct Live {
     #[serde(default)]
     metadata: ObjectMeta,
     #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
     status: Option<SealedSecretStatus>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    #[serde(default)]
+    encrypted_data: Option<BTreeMap<String, IgnoredAny>>,
+}
+
+impl Spec {
+    fn has_values(&self) -> bool {
+        self.encrypted_data.as_ref().is_some_and(|values| !values.is_empty())
+    }
 }
 
 impl Document {
@@ -49,7 +65,7 @@ impl Document {
         let status = live.status.unwrap_or_default();
         let parsed: Vec<Option<RecipientId>> = status.identities.iter().map(|id| id.parse().ok()).collect();
         Self {
-            record: record(live.metadata.generation, &status, parsed.iter().all(Option::is_some)),
+            record: record(&live.metadata, live.spec.has_values(), &status, parsed.iter().all(Option::is_some)),
             identities: parsed.into_iter().flatten().collect(),
             namespace: live.metadata.namespace.unwrap_or_default(),
             name: live.metadata.name.unwrap_or_default(),
@@ -77,7 +93,8 @@ impl Document {
     }
 }
 
-fn record(generation: Option<i64>, status: &SealedSecretStatus, legible: bool) -> Record {
+fn record(meta: &ObjectMeta, has_values: bool, status: &SealedSecretStatus, legible: bool) -> Record {
+    let generation = meta.generation;
     let ready = status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.to_string());
     let Some(ready) = ready else { return Record::Unseen };
     if ready.status != "True" {
@@ -85,7 +102,9 @@ fn record(generation: Option<i64>, status: &SealedSecretStatus, legible: bool) -
     }
     let written = status.secret.as_ref().map(|secret| secret.generation);
     let present = generation.is_some() && status.observed_generation == generation && written == generation;
-    if present && legible && !status.identities.is_empty() { Record::Present } else { Record::Outdated }
+    // Where there is nothing to open, nobody opened it.
+    let named = !has_values || !status.identities.is_empty();
+    if present && legible && named { Record::Present } else { Record::Outdated }
 }
 
 /// Which namespaces are looked at.
@@ -140,7 +159,7 @@ mod tests {
         Document::of(serde_json::from_str(text).unwrap())
     }
 
-    const GOOD: &str = r#"{"metadata":{"namespace":"a","name":"b","generation":3},"spec":{"x":[1]},"status":{
+    const GOOD: &str = r#"{"metadata":{"namespace":"a","name":"b","generation":3},"spec":{"x":[1],"encryptedData":{"k":{"value":"v"}}},"status":{
         "observedGeneration":3,"identities":["r7d793037a0760186"],
         "secret":{"uid":"u","resourceVersion":"1","generation":3},
         "conditions":[{"type":"Ready","status":"True","reason":"Opened","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}"#;
@@ -163,6 +182,14 @@ mod tests {
             (r#""type":"Ready""#, r#""type":"Paused""#, Record::Unseen),
         ] {
             assert_eq!(document(&GOOD.replace(from, to)).record, record, "{from}");
+        }
+        // A document without a value, as that of a ServiceAccount's token: there is no identity to record.
+        let none = GOOD.replace(r#"["r7d793037a0760186"]"#, "[]");
+        for spec in [r#"{}"#, r#"{"encryptedData":{}}"#, r#"{"encryptedData":null}"#] {
+            let text = none.replace(r#"{"x":[1],"encryptedData":{"k":{"value":"v"}}}"#, spec);
+            assert_eq!(document(&text).record, Record::Present, "{spec}");
+            let changed = text.replace(r#""generation":3},"spec"#, r#""generation":4},"spec"#);
+            assert_eq!(document(&changed).record, Record::Outdated, "{spec}");
         }
         assert_eq!(document(r#"{"metadata":{"name":"x"}}"#).record, Record::Unseen);
         assert_eq!(document(r#"{"metadata":{"name":"x"},"status":{"observedGeneration":-1}}"#).record, Record::Unseen);

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use ageseal::api::{
-    ANNOTATION_CURRENT, IDENTITY_ACTIVE, IDENTITY_CURRENT, IDENTITY_KEY, IDENTITY_PREFIX, IDENTITY_RETIRED,
-    LABEL_IDENTITY,
+    ANNOTATION_CURRENT, CLI_FIELD_MANAGER, IDENTITY_ACTIVE, IDENTITY_CURRENT, IDENTITY_KEY, IDENTITY_PREFIX,
+    IDENTITY_RETIRED, LABEL_IDENTITY, RECIPIENTS_CONFIGMAP,
 };
 use ageseal::recipient::{Identity, RecipientId};
 use k8s_openapi::ByteString;
@@ -17,12 +17,9 @@ use kube::core::ObjectMeta;
 use serde_json::json;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{AskError, Asked, Cluster};
+use super::{AskError, Asked, Cluster, Refusal};
 use crate::error::CliError;
 use crate::keys::vault;
-
-/// The name by which this program's changes stand in managedFields.
-const MANAGER: &str = "ageseal-cli";
 
 /// What the label of an identity Secret says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +154,7 @@ impl Opened {
 ///
 /// The copies that the network's buffers made of them cannot be reached from here.
 pub fn open(cluster: &Cluster, name: &str) -> Result<Opened, AskError> {
+    proved(cluster)?;
     let asked = Asked::new("get", "secrets").named(name).within(cluster.namespace());
     let mut secret = cluster.ask(&asked, cluster.namespaced::<Secret>(cluster.namespace()).get(name))?;
     let held = Held::of(&secret.metadata);
@@ -183,9 +181,28 @@ pub fn find(cluster: &Cluster, all: &[Held], id: RecipientId) -> Result<Option<O
     Ok(None)
 }
 
+/// No private key goes over a connection that nothing proves, whichever command forgot to look.
+fn proved(cluster: &Cluster) -> Result<(), AskError> {
+    cluster.require_proof().map_err(|told| AskError { refusal: Refusal::Other, told })
+}
+
 /// The serial that the next current identity gets: above that of every identity, and above what is published.
-pub fn next_serial(all: &[Held], published: Option<u64>) -> u64 {
-    all.iter().filter_map(|held| held.mark.map(|mark| mark.serial)).chain(published).max().unwrap_or(0) + 1
+///
+/// # Errors
+/// No number is above: somebody wrote the highest one there is, which no controller came to by counting.
+pub fn next_serial(all: &[Held], published: Option<u64>) -> Result<u64, CliError> {
+    let marked = all.iter().filter_map(|held| Some((held.mark?.serial, held.secret.as_str())));
+    let said = published.map(|serial| (serial, RECIPIENTS_CONFIGMAP));
+    let Some((serial, object)) = marked.chain(said).max() else { return Ok(1) };
+    serial.checked_add(1).ok_or_else(|| {
+        let told = CliError::input(format!("no serial is above that of {object}; nothing was changed"))
+            .detail(format!("serial: {serial}, which no controller ever came to: somebody wrote it there"));
+        if object == RECIPIENTS_CONFIGMAP {
+            told.hint(format!("take it away, and the controller writes it anew: kubectl delete configmap {object}"))
+        } else {
+            told.hint(format!("take the mark away: kubectl annotate secret {object} {ANNOTATION_CURRENT}-"))
+        }
+    })
 }
 
 /// Makes an identity Secret, which must not be there yet.
@@ -198,6 +215,7 @@ pub fn create(
     mark: Option<Mark>,
     file: &Zeroizing<String>,
 ) -> Result<(), AskError> {
+    proved(cluster)?;
     let meta = ObjectMeta {
         name: Some(name.to_owned()),
         labels: Some(BTreeMap::from([(LABEL_IDENTITY.to_owned(), state.word().to_owned())])),
@@ -215,7 +233,7 @@ pub fn create(
     };
     let asked = Asked::new("create", "secrets").named(name).within(cluster.namespace());
     let api = cluster.namespaced::<Secret>(cluster.namespace());
-    let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    let params = PostParams { field_manager: Some(CLI_FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let made = cluster.ask(&asked, api.create(&params, &secret));
     wipe(&mut secret);
     made.map(|mut secret| wipe(&mut secret))
@@ -232,7 +250,7 @@ pub fn relabel(cluster: &Cluster, held: &Held, state: State, mark: Option<Mark>)
     }
     let asked = Asked::new("patch", "secrets").named(&held.secret).within(cluster.namespace());
     let api = cluster.namespaced::<Secret>(cluster.namespace());
-    let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    let params = PatchParams { field_manager: Some(CLI_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge(json!({ "metadata": meta }));
     // The answer to this form of patch has no data in it.
     cluster.ask(&asked, api.patch_metadata(&held.secret, &params, &patch)).map(drop)
@@ -287,8 +305,20 @@ mod tests {
     fn the_next_serial_is_above_all_that_were_given() {
         let held = |text: &str| Held::for_tests("x", State::Active, Mark::parse(text));
         let all = [held(&format!("3.{ID}")), held("junk"), held(&format!("1.{ID}"))];
-        assert_eq!(next_serial(&all, None), 4);
-        assert_eq!(next_serial(&all, Some(7)), 8);
-        assert_eq!(next_serial(&[], None), 1);
+        assert_eq!(next_serial(&all, None), Ok(4));
+        assert_eq!(next_serial(&all, Some(7)), Ok(8));
+        assert_eq!(next_serial(&[], None), Ok(1));
+    }
+
+    #[test]
+    fn the_highest_serial_there_is_has_none_above_it_and_whose_it_is_is_said() {
+        let held = |text: &str| Held::for_tests("planted", State::Active, Mark::parse(text));
+        let error = next_serial(&[held(&format!("{}.{ID}", u64::MAX))], Some(7)).unwrap_err();
+        assert!(error.message.contains("that of planted") && error.hints[0].contains("annotate secret planted"));
+        let error = next_serial(&[held(&format!("3.{ID}"))], Some(u64::MAX)).unwrap_err();
+        assert!(error.hints[0].contains("delete configmap ageseal-recipients"), "{error:?}");
+        assert_eq!(next_serial(&[], Some(u64::MAX - 1)), Ok(u64::MAX));
+        // One that no u64 holds is no mark.
+        assert_eq!(Mark::parse(&format!("18446744073709551616.{ID}")), None);
     }
 }

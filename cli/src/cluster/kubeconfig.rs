@@ -77,6 +77,11 @@ fn prepare(user: &mut AuthInfo) -> Result<(), CliError> {
     if let Some(exec) = &mut user.exec {
         exec.drop_env = Some(vec![CONTENT_VARIABLE.to_owned()]);
     }
+    // The older form of a plugin has a list of its own for that, divided by spaces.
+    if let Some(provider) = &mut user.auth_provider {
+        let dropped = provider.config.entry("cmd-drop-env".to_owned()).or_default();
+        *dropped = format!("{dropped} {CONTENT_VARIABLE}").trim().to_owned();
+    }
     // What no header can hold would end the program inside the client.
     let fits = |token: &str| token.bytes().all(|byte| byte.is_ascii_graphic());
     let unfit = || CliError::input("the token of the kubeconfig has characters that none can have");

@@ -23,7 +23,7 @@ use ageseal::policy::is_name;
 use ageseal::recipient::Recipient;
 
 use super::recipients::given;
-use crate::cluster::{Cluster, published};
+use crate::cluster::{AskError, Cluster, published};
 use crate::error::{CliError, Errors, Outcome};
 use crate::repository::Repository;
 use crate::ui::Ui;
@@ -110,6 +110,13 @@ fn named(ui: &Ui, name: &str, option: &str) -> Result<Vec<Arc<Recipient>>, Error
             .into());
     }
     Ok(current)
+}
+
+/// Looks at what is published, and says what is wrong with it: identities are put in order all the same.
+fn published_before(ui: &Ui, cluster: &Cluster) -> Result<published::Said, AskError> {
+    let said = published::look(cluster)?;
+    said.fault.iter().for_each(|fault| ui.warn(fault));
+    Ok(said)
 }
 
 /// Waits until the controller publishes what is wanted, and says so if it does not.

@@ -5,10 +5,11 @@ use ageseal::problem::{Location, Problem};
 use ageseal::recipient::RecipientId;
 use ageseal::yaml::{Kind, Node, Stream};
 
-use super::{KIND, Pin};
+use super::{KIND, Pin, provable};
 
 const API_VERSION: &str = "ageseal.dev/v1alpha1";
-const KNOWN: [&str; 8] = ["apiVersion", "kind", "namespace", "uid", "certificates", "serial", "current", "recipients"];
+const KNOWN: [&str; 9] =
+    ["apiVersion", "kind", "namespace", "uid", "address", "certificates", "serial", "current", "recipients"];
 const REQUIRED: [&str; 6] = ["apiVersion", "kind", "namespace", "serial", "current", "recipients"];
 /// The most certificates or recipients of one cluster.
 const MAX_ITEMS: usize = 1_000;
@@ -40,6 +41,9 @@ pub(super) fn pin(bytes: Vec<u8>) -> Result<Pin, Vec<Problem>> {
         namespace_fault(text).is_none().then(|| text.to_owned())
     });
     let uid = reader.one(root.get("uid"), "uid", "the uid of the namespace kube-system", uid);
+    let address = reader.one(root.get("address"), "address", "an address that begins with https://", |text| {
+        provable(text).map(str::to_owned)
+    });
     let certificates =
         reader.several(root.get("certificates"), "certificates", "sha256: and 64 hex digits", certificate);
     let serial = root.get("serial").and_then(|node| {
@@ -64,7 +68,7 @@ pub(super) fn pin(bytes: Vec<u8>) -> Result<Pin, Vec<Problem>> {
         (Some(namespace), Some(serial), Some(current)) if reader.problems.is_empty() => {
             let mut certificates = certificates;
             certificates.sort();
-            Ok(Pin { namespace, uid, certificates, serial, current, recipients })
+            Ok(Pin { namespace, uid, address, certificates, serial, current, recipients })
         }
         _ => {
             reader.problems.sort_by_key(|problem| problem.at);

@@ -155,14 +155,58 @@ fn a_credential_plugin_runs_without_our_private_key_and_its_words_are_shown() {
     let _ = run.says("credential plugin cannot be started").says("there is no such file");
 }
 
+#[cfg(unix)]
 #[test]
-fn a_cluster_without_proof_is_not_synced_from() {
+fn the_older_form_of_a_credential_plugin_runs_without_our_private_key_too() {
+    use std::os::unix::fs::PermissionsExt;
     let t = repo();
+    t.write("plugin.sh", "#!/bin/sh\nenv > seen\nprintf abc\n");
+    fs::set_permissions(t.path("plugin.sh"), fs::Permissions::from_mode(0o700)).unwrap();
+    let plugin = t.path("plugin.sh").display().to_string();
+    for drop in ["", ", cmd-drop-env: 'HOME LANG'"] {
+        let user = format!("{{auth-provider: {{name: gcp, config: {{cmd-path: '{plugin}', cmd-args: x{drop}}}}}}}");
+        t.write("kube.yaml", kubeconfig(DEAD, &user));
+        let env = [("AGESEAL_IDENTITY", keys()["prod"].identity.as_str()), ("LANG", "C")];
+        let run = t.run_with(&["keys", "list", "--kubeconfig", "kube.yaml"], b"", &env);
+        let _ = well_told(run.exit(4)).says("connection refused");
+        let seen = t.read("seen");
+        assert!(
+            seen.contains("PATH=") && !seen.contains("AGE-SECRET") && !seen.contains("AGESEAL_IDENTITY="),
+            "{seen}"
+        );
+        assert_eq!(seen.contains("\nLANG="), drop.is_empty(), "{seen}");
+    }
+}
+
+#[test]
+fn nothing_is_synced_from_a_cluster_without_proof_and_no_private_key_goes_there_or_comes_from_there() {
+    let t = repo();
+    t.write("key.txt", &keys()["prod"].identity);
+    let id = "r7d793037a0760186";
+    let keeper = keys()["recovery"].recipient.as_str();
+    let commands: [&[&str]; 7] = [
+        &["recipients", "sync", "prod", "--yes"],
+        &["keys", "new", "--no-backup"],
+        &["keys", "restore", "key.txt"],
+        &["keys", "backup", "-r", keeper],
+        &["keys", "backup", id, "-r", keeper, "--store"],
+        &["keys", "promote", id],
+        &["keys", "retire", id],
+    ];
     for cluster in ["{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}", "{server: 'http://192.0.2.1:1'}"]
     {
         t.write("kube.yaml", kubeconfig(cluster, "{token: abc}"));
-        let run = refused(&t, &["recipients", "sync", "prod", "--kubeconfig", "kube.yaml", "--yes"], 2);
-        let _ = run.says("nothing proves that an answer comes from the cluster").says("certificate authority");
+        for command in commands {
+            // Refused before anything is asked: nobody is at either address.
+            let run = refused(&t, &[command, &["--kubeconfig", "kube.yaml"]].concat(), 2);
+            let run = run.says("nothing proves that an answer comes from the cluster").says("certificate authority");
+            let _ = run.never_says("cannot be asked");
+        }
+    }
+    // What has no private key in it is asked for all the same.
+    t.write("kube.yaml", kubeconfig("{server: 'https://127.0.0.1:1', insecure-skip-tls-verify: true}", "{}"));
+    for command in [&["keys", "list"], &["keys", "backup"]] {
+        let _ = refused(&t, &[&command[..], &["--kubeconfig", "kube.yaml"]].concat(), 4).says("connection refused");
     }
 }
 
@@ -199,6 +243,8 @@ fn pins_are_strict_and_harm_nobody_else() {
     let _ = run.says("a pin has no field \"user\"\n  .ageseal/clusters/prod.yaml:8:1");
     t.write(".ageseal/clusters/prod.yaml", PIN.replace("serial: 1", "serial: none"));
     let _ = refused(&t, &["recipients", "sync"], 4).says("serial is not a number from 1 on");
+    t.write(".ageseal/clusters/prod.yaml", PIN.replace("serial: 1", "serial: 1\naddress: \"http://127.0.0.1:8001\""));
+    let _ = refused(&t, &["recipients", "sync"], 4).says("address is not an address that begins with https://");
     t.write(".ageseal/clusters/Bad_name.yaml", PIN);
     let _ = refused(&t, &["recipients", "sync"], 4).says("\"Bad_name\" is not a name of recipients");
     // Whoever does not sync does not read them, and check finds nothing in them.
@@ -250,6 +296,8 @@ fn what_was_typed_is_looked_at_before_anything_is_asked() {
     let classic = t.run(&["keygen", "--classic", "-q", "-o", "classic.txt"]).ok().stdout.trim().to_owned();
     let _ = quiet(refused(&t, &["keys", "new", "--backup-recipient", &classic], 2)).says("is classic and the identity");
     let _ = quiet(refused(&t, &["keys", "backup", "--store"], 2)).says("--recipient");
+    let _ = quiet(refused(&t, &["keys", "backup", "-r", "recovery", "--replace"], 2)).says("--store");
+    let _ = quiet(refused(&t, &["keys", "retire", "r7d79", "--partial"], 2)).says("--namespaces");
     let _ = quiet(refused(&t, &["keys", "backup", "-r", &secret], 2)).says("private key");
     let _ = quiet(refused(&t, &["keys", "backup", "-r", "age1qqq"], 2)).says("checksum");
     let _ = quiet(refused(&t, &["keys", "restore", "none.age"], 4)).says("there is no such file");

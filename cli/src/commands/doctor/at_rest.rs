@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 
 use super::finding::{Area, Finding};
-use crate::cluster::{Asked, Cluster};
+use crate::cluster::{AskError, Asked, Cluster};
 
 const AREA: Area = Area::Cluster;
 const CHECK: &str = "encryption-at-rest";
@@ -30,22 +30,29 @@ pub(super) fn look(cluster: &Cluster) -> Finding {
     let pods = cluster.namespaced::<Pod>(SYSTEM);
     let pods = cluster.ask(&asked, pods.list(&ListParams::default().labels("component=kube-apiserver")));
     let flags: Vec<Option<String>> = pods.iter().flat_map(|pods| &pods.items).map(flag).collect();
-    if !flags.is_empty() {
-        return if flags.iter().all(Option::is_some) {
-            Finding::good(AREA, CHECK, "every API server has a configuration of encryption at rest").detail(
-                "that it names Secrets, and begins with a provider that encrypts, is to be seen in that file alone",
-            )
-        } else {
-            Finding::wrong(AREA, CHECK, "an API server runs without encryption at rest: its Secrets stand in etcd as they are")
-                .mend("deploy/components/encryption has an example; afterwards write all Secrets anew: kubectl get secrets -A -o json | kubectl replace -f -")
-        };
+    if flags.iter().any(Option::is_none) {
+        return Finding::wrong(AREA, CHECK, "an API server runs without encryption at rest: its Secrets stand in etcd as they are")
+            .mend("deploy/components/encryption has an example; afterwards write all Secrets anew: kubectl get secrets -A -o json | kubectl replace -f -");
     }
+    unseen(metrics, !flags.is_empty())
+}
+
+/// Where nothing shows that a Secret was encrypted. That there is a configuration does not: it may be for other kinds, or
+/// begin with the provider that does nothing.
+fn unseen(metrics: Result<String, AskError>, configured: bool) -> Finding {
     let finding = Finding::unknown(AREA, CHECK, "whether Secrets are encrypted in etcd cannot be known from here");
+    let finding = if configured {
+        finding.detail("every API server has a configuration of encryption at rest; whether it names Secrets, and begins with a provider that encrypts, is to be seen in that file alone")
+    } else {
+        finding
+    };
     let finding = finding.detail(match &metrics {
+        Ok(_) if configured => "the API server counts no Secret that it wrote encrypted",
         Ok(text) if !text.contains(CONFIGURATION) => {
             "the API server counts no encryption and names no configuration of it: most likely there is none"
         }
         Ok(_) => "the API server has a configuration of encryption, and has not used it for a Secret yet",
+        Err(_) if configured => "the API server's counters, which would show it, cannot be seen",
         Err(_) => "the API does not say it, and neither the API server's counters nor its flags can be seen",
     });
     let finding = match metrics {
@@ -131,5 +138,15 @@ mod tests {
         assert_eq!(state(&(sealed + &line("to_storage", "identity", "configmaps"))), Some(State::Good));
         assert_eq!(state(&line("from_storage", "identity", "secrets")), None);
         assert_eq!(state("# HELP x\n"), None);
+    }
+
+    #[test]
+    fn a_flag_alone_shows_nothing() {
+        let configmaps = line("to_storage", "k8s:enc:aescbc:v1:", "configmaps");
+        assert!(counted(&configmaps).is_none());
+        let finding = unseen(Ok(configmaps), true);
+        assert_eq!(finding.state, State::Unknown);
+        assert!(finding.details.iter().any(|line| line.contains("counts no Secret")), "{:?}", finding.details);
+        assert_eq!(unseen(Ok(String::new()), false).state, State::Unknown);
     }
 }

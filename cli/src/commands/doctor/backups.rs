@@ -1,5 +1,9 @@
 //! Whether each identity of the cluster has an encrypted copy in it.
 
+use std::collections::BTreeMap;
+
+use ageseal::recipient::RecipientId;
+
 use super::finding::{Area, Finding};
 use crate::cluster::identities::Held;
 use crate::cluster::{Cluster, identities};
@@ -23,13 +27,20 @@ pub(super) fn look(cluster: &Cluster) -> Vec<Finding> {
     let unsaid: Vec<_> =
         held.iter().filter(|held| held.claimed_id().is_none()).map(|held| held.secret.clone()).collect();
     let mut findings = vec![];
-    if missing.is_empty() {
-        findings.push(Finding::good(
-            AREA,
-            CHECK,
-            format!("each of {} identities has an encrypted backup in the cluster", ids.len()),
-        ));
-    } else {
+    if held.is_empty() {
+        findings.push(none_at_hand(cluster, &copies));
+    } else if missing.is_empty() && !ids.is_empty() {
+        findings.push(
+            Finding::good(
+                AREA,
+                CHECK,
+                format!("each of {} identities has an encrypted backup in the cluster", ids.len()),
+            )
+            .detail(
+                "for whom they were encrypted cannot be told from them: one that the recovery identity opens is a backup",
+            ),
+        );
+    } else if !missing.is_empty() {
         let mend = format!(
             "ageseal keys backup {} --recipient recovery --store --context {}",
             missing.join(" "),
@@ -53,4 +64,16 @@ pub(super) fn look(cluster: &Cluster) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// Where there is no identity: what there is to bring one back from.
+fn none_at_hand(cluster: &Cluster, copies: &BTreeMap<RecipientId, Option<String>>) -> Finding {
+    let kept: Vec<_> = copies.iter().filter(|(_, copy)| copy.is_some()).map(|(id, _)| id.to_string()).collect();
+    if kept.is_empty() {
+        return Finding::note(AREA, CHECK, "there is neither an identity nor a backup of one in the cluster");
+    }
+    Finding::note(AREA, CHECK, "there is no identity in the cluster, and there are encrypted backups of these")
+        .list(kept)
+        .mend(format!("ageseal keys backup -o FOLDER --context {}", cluster.context()))
+        .mend(format!("ageseal keys restore FILE -i IDENTITY --promote --context {}", cluster.context()))
 }

@@ -1,23 +1,26 @@
 //! What of ageseal is in the cluster: the custom resource, the controller, the admission policy.
 
 use ageseal::api::{LEASE, sealed_secrets_crd};
-use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
-use k8s_openapi::api::apps::v1::Deployment;
+use ageseal::yaml::{Kind, Node, Stream};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding, ValidatingAdmissionPolicySpec,
+};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceDefinitionVersion,
 };
+use serde_json::Value;
 
 use super::finding::{Area, Finding};
 use crate::clock;
+use crate::cluster::controller::{self, DEPLOYMENT};
 use crate::cluster::{AskError, Asked, Cluster};
 
 const AREA: Area = Area::Cluster;
 
-/// The Deployment of `deploy/`.
-const DEPLOYMENT: &str = "ageseal-controller";
 /// The admission policy of `deploy/`, and its binding.
 const ADMISSION: &str = "ageseal-secret-rights";
+const POLICY: &str = include_str!("../../../../deploy/admission/policy.yaml");
 /// The name of the custom resource.
 const CRD: &str = "sealedsecrets.ageseal.dev";
 /// What installs everything.
@@ -30,7 +33,7 @@ const INSTALL: &str = "ageseal install --image IMAGE | kubectl apply --server-si
 pub(super) fn version(cluster: &Cluster) -> Result<Finding, AskError> {
     let asked = Asked::new("get", "/version");
     let text = cluster.text(&asked, "/version")?;
-    let version = serde_json::from_str::<serde_json::Value>(&text)
+    let version = serde_json::from_str::<Value>(&text)
         .ok()
         .and_then(|info| info.get("gitVersion").and_then(|version| version.as_str()).map(str::to_owned))
         .unwrap_or_else(|| "an unknown version".to_owned());
@@ -87,7 +90,7 @@ pub(super) fn definition(cluster: &Cluster) -> Vec<Finding> {
 }
 
 /// The fields that decide what is accepted and shown; the API server fills in others.
-fn as_json(version: &CustomResourceDefinitionVersion) -> serde_json::Value {
+fn as_json(version: &CustomResourceDefinitionVersion) -> Value {
     let schema = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
     serde_json::json!({ "schema": schema, "subresources": version.subresources, "columns": version.additional_printer_columns })
 }
@@ -104,9 +107,7 @@ pub(super) fn controller(cluster: &Cluster) -> Vec<Finding> {
 fn deployment(cluster: &Cluster, leads: bool) -> Finding {
     const CHECK: &str = "controller";
     let namespace = cluster.namespace();
-    let asked = Asked::new("get", "deployments.apps").named(DEPLOYMENT).within(namespace);
-    let api = cluster.namespaced::<Deployment>(namespace);
-    let deployment = match cluster.find(&asked, api.get(DEPLOYMENT)) {
+    let deployment = match controller::deployment(cluster) {
         Ok(Some(deployment)) => deployment,
         Ok(None) if leads => {
             return Finding::note(
@@ -126,16 +127,24 @@ fn deployment(cluster: &Cluster, leads: bool) -> Finding {
     let ready = deployment.status.and_then(|status| status.ready_replicas).unwrap_or(0);
     let text = format!("of the controller {ready} of {wanted} replicas are ready");
     let look = format!("kubectl --context {} -n {namespace} describe pods", cluster.context());
-    match ready {
-        ready if ready >= wanted && ready > 1 => Finding::good(AREA, CHECK, text),
-        0 if leads => Finding::note(AREA, CHECK, format!("{text}, and a controller runs all the same")).mend(look),
-        0 => Finding::wrong(AREA, CHECK, text).mend(look),
+    match (ready, wanted) {
+        // Scaled to none, and one runs elsewhere.
+        (0, 0) if leads => Finding::note(AREA, CHECK, format!("{text}, and a controller runs all the same")).mend(look),
+        // One may lead all the same: a controller is not ready while its identity is lost, and opens nothing.
+        (0, _) => Finding::wrong(AREA, CHECK, text).mend(look).mend(logs(cluster)),
         _ if ready < wanted => Finding::note(AREA, CHECK, text).mend(look),
-        _ => Finding::note(AREA, CHECK, format!("{text}: with one, nothing is made while it restarts")).mend(format!(
-            "kubectl --context {} -n {namespace} scale deployment {DEPLOYMENT} --replicas 2",
-            cluster.context()
-        )),
+        (1, _) => {
+            Finding::note(AREA, CHECK, format!("{text}: with one, nothing is made while it restarts")).mend(format!(
+                "kubectl --context {} -n {namespace} scale deployment {DEPLOYMENT} --replicas 2",
+                cluster.context()
+            ))
+        }
+        _ => Finding::good(AREA, CHECK, text),
     }
+}
+
+fn logs(cluster: &Cluster) -> String {
+    format!("kubectl --context {} -n {} logs deployment/{DEPLOYMENT}", cluster.context(), cluster.namespace())
 }
 
 /// The Lease, and whether somebody holds it now.
@@ -160,13 +169,7 @@ fn lease(cluster: &Cluster) -> Option<(Finding, bool)> {
         (Some(holder), age) => {
             let ago = age.map_or_else(|| "never".to_owned(), |age| format!("{age} s ago"));
             let finding = Finding::wrong(AREA, CHECK, format!("nobody leads: {holder} did last, and said so {ago}"));
-            (
-                finding.mend(format!(
-                    "kubectl --context {} -n {namespace} logs deployment/{DEPLOYMENT}",
-                    cluster.context()
-                )),
-                false,
-            )
+            (finding.mend(logs(cluster)), false)
         }
         (None, _) => (
             Finding::wrong(AREA, CHECK, "nobody leads: the last one stepped down")
@@ -188,18 +191,79 @@ pub(super) fn admission(cluster: &Cluster) -> Vec<Finding> {
         (Ok(policy), Ok(binding)) => (policy, binding),
         (Err(error), _) | (_, Err(error)) => return vec![Finding::refused(CHECK, &error)],
     };
-    let fails_closed =
-        policy.and_then(|policy| policy.spec).is_some_and(|spec| spec.failure_policy.as_deref() != Some("Ignore"));
-    let spec = binding.map(|binding| binding.spec);
-    let denies = spec.as_ref().is_some_and(|spec| {
+    let policy = policy.and_then(|policy| policy.spec);
+    let denies = binding.is_some_and(|binding| {
+        let spec = binding.spec;
         spec.policy_name == ADMISSION
             && spec.match_resources.is_none()
+            && spec.param_ref.is_none()
             && spec.validation_actions.iter().any(|action| action == "Deny")
     });
-    vec![if fails_closed && denies {
-        Finding::good(AREA, CHECK, "who may not write a Secret may not write the document for it")
-    } else {
-        Finding::wrong(AREA, CHECK, format!("the admission policy {ADMISSION} is not in force: whoever may write documents can write, and delete, every Secret of the namespace"))
-            .mend(INSTALL)
+    vec![match policy {
+        Some(policy) if denies && defaulted(policy.clone()) == shipped() => {
+            Finding::good(AREA, CHECK, "who may not write a Secret may not write the document for it")
+        }
+        // What a changed one lets through, nobody can tell by looking at it.
+        Some(policy) if denies && policy.failure_policy.as_deref() != Some("Ignore") => Finding::wrong(
+            AREA,
+            CHECK,
+            format!("the admission policy {ADMISSION} is not that of this version: it was changed, or is of another"),
+        )
+        .detail("whether it keeps those who write documents from writing every Secret of the namespace is not known")
+        .mend(format!("{INSTALL}   with the version of the controller")),
+        _ => Finding::wrong(AREA, CHECK, format!("the admission policy {ADMISSION} is not in force: whoever may write documents can write, and delete, every Secret of the namespace"))
+            .mend(INSTALL),
     }]
+}
+
+/// The policy of `deploy/`, as the API server holds it.
+fn shipped() -> ValidatingAdmissionPolicySpec {
+    let stream = Stream::from_bytes(POLICY.as_bytes().to_vec()).ok();
+    let first = stream.as_ref().and_then(|stream| stream.documents().next()?.root()?.get("spec"));
+    let spec = first.and_then(|spec| serde_json::from_value(json(spec)).ok());
+    // A test reads it; an empty one is like none that an API server holds.
+    defaulted(spec.unwrap_or_default())
+}
+
+/// A node of our own manifest, in which every scalar is a string.
+fn json(node: Node<'_>) -> Value {
+    match node.kind() {
+        Kind::Mapping => {
+            let named = |(key, value): (Node<'_>, Node<'_>)| Some((key.str()?.to_owned(), json(value)));
+            Value::Object(node.entries().filter_map(named).collect())
+        }
+        Kind::Sequence => Value::Array(node.items().map(json).collect()),
+        _ => node.str().map_or(Value::Null, |text| Value::String(text.to_owned())),
+    }
+}
+
+/// The same, with what the API server fills in.
+fn defaulted(mut spec: ValidatingAdmissionPolicySpec) -> ValidatingAdmissionPolicySpec {
+    let _ = spec.failure_policy.get_or_insert_with(|| "Fail".to_owned());
+    if let Some(constraints) = &mut spec.match_constraints {
+        let _ = constraints.match_policy.get_or_insert_with(|| "Equivalent".to_owned());
+        let _ = constraints.namespace_selector.get_or_insert_default();
+        let _ = constraints.object_selector.get_or_insert_default();
+        for rule in constraints.resource_rules.iter_mut().flatten() {
+            let _ = rule.scope.get_or_insert_with(|| "*".to_owned());
+        }
+    }
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_policy_is_read_whole() {
+        let spec = shipped();
+        let rules = spec.match_constraints.unwrap().resource_rules.unwrap();
+        assert_eq!(rules[0].operations.as_ref().unwrap(), &["CREATE", "UPDATE", "DELETE"]);
+        assert_eq!(spec.variables.unwrap().len(), 3);
+        let validation = &spec.validations.unwrap()[0];
+        assert!(validation.expression.starts_with("variables.secret.check(variables.verb).allowed() || "));
+        assert!(!validation.expression.contains('\n'), "{}", validation.expression);
+        assert!(validation.message_expression.as_ref().unwrap().contains("variables.name"));
+    }
 }

@@ -4,7 +4,7 @@ use ageseal::api::Published;
 
 use super::finding::{Area, Finding};
 use super::repository::shown_file;
-use crate::cluster::identities::{State as Label, list};
+use crate::cluster::identities::{Held, State as Label, list};
 use crate::cluster::{AskError, Cluster, Refusal, published};
 use crate::pins::{self, Pin};
 use crate::repository::Repository;
@@ -27,31 +27,11 @@ pub(super) fn look(cluster: &Cluster, published: &Result<Option<Published>, AskE
         Err(error) if error.refusal == Refusal::Forbidden => return vec![Finding::refused(CHECK, error)],
         Err(error) => return vec![Finding::wrong(AREA, CHECK, error.told.message.clone()).with_details(&error.told)],
     };
-    let current = &published.current.id;
     let mut findings = vec![];
     match list(cluster) {
         Err(error) => findings.push(Finding::refused(CHECK, &error)),
         Ok(held) => {
-            let holds =
-                |held: &crate::cluster::identities::Held| held.claimed_id().is_none_or(|id| id.to_string() == *current);
-            if held.iter().any(holds) {
-                let text = format!(
-                    "the current identity is {current}, change {}, of {} at hand",
-                    published.serial,
-                    held.len()
-                );
-                findings.push(Finding::good(AREA, CHECK, text));
-            } else {
-                findings.push(
-                    Finding::wrong(
-                        AREA,
-                        CHECK,
-                        format!("the current identity {current} is in no Secret: what is sealed for it does not open"),
-                    )
-                    .mend(format!("ageseal keys restore FILE --promote --context {context}"))
-                    .mend(format!("if it is lost for good: ageseal keys new --context {context}")),
-                );
-            }
+            findings.push(at_hand(&held, published, context));
             let unknown: Vec<_> =
                 held.iter().filter(|held| held.state == Label::Unknown).map(|held| held.secret.clone()).collect();
             if !unknown.is_empty() {
@@ -64,6 +44,39 @@ pub(super) fn look(cluster: &Cluster, published: &Result<Option<Published>, AskE
         }
     }
     findings
+}
+
+/// Whether the current identity is in a Secret, as far as metadata tells.
+fn at_hand(held: &[Held], published: &Published, context: &str) -> Finding {
+    const CHECK: &str = "identities";
+    let current = &published.current.id;
+    if held.iter().any(|held| held.claimed_id().is_some_and(|id| id.to_string() == *current)) {
+        let text = format!("the current identity is {current}, change {}, of {} at hand", published.serial, held.len());
+        return Finding::good(AREA, CHECK, text);
+    }
+    let unsaid: Vec<_> =
+        held.iter().filter(|held| held.claimed_id().is_none()).map(|held| held.secret.clone()).collect();
+    // The controller marks the one that it publishes: where no mark says so, there is no reason to believe it.
+    if !unsaid.is_empty() {
+        return Finding::unknown(
+            AREA,
+            CHECK,
+            format!(
+                "no Secret says that it holds the current identity {current}, and these do not say what they hold: \
+                 if it is in none, what is sealed for it does not open"
+            ),
+        )
+        .list(unsaid)
+        .mend(format!("ageseal keys promote {current} --context {context}   marks it, if one of them holds it"))
+        .mend(format!("if none does: ageseal keys restore FILE --promote --context {context}"));
+    }
+    Finding::wrong(
+        AREA,
+        CHECK,
+        format!("the current identity {current} is in no Secret: what is sealed for it does not open"),
+    )
+    .mend(format!("ageseal keys restore FILE --promote --context {context}"))
+    .mend(format!("if it is lost for good: ageseal keys new --context {context}"))
 }
 
 /// What is published beside the recipients files of the repository.
@@ -94,8 +107,11 @@ pub(super) fn beside(
 fn is_pinned(cluster: &Cluster, uid: Option<&str>, pin: &Pin) -> bool {
     match (&pin.uid, uid) {
         (Some(pinned), Some(uid)) => pinned == uid,
+        _ if pin.certificates.is_empty() => {
+            cluster.seen().certificates.is_empty() && pin.address.as_ref() == Some(&cluster.seen().address)
+        }
         _ => {
-            !pin.certificates.is_empty()
+            !cluster.seen().certificates.is_empty()
                 && cluster.seen().certificates.iter().all(|hash| pin.certificates.contains(hash))
         }
     }
@@ -121,5 +137,30 @@ fn one(cluster: &Cluster, repository: &Repository, published: &Published, name: 
             format!("{file} has another recipient than the cluster publishes: {}", published.current.id),
         )
         .mend(sync),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ageseal::api::PublishedRecipient;
+    use ageseal::recipient::Identity;
+
+    use super::super::finding::State;
+    use super::*;
+    use crate::cluster::identities::Mark;
+
+    #[test]
+    fn a_secret_that_does_not_say_what_it_holds_is_no_reason_to_say_good() {
+        let (one, two) = (Identity::generate_x25519(), Identity::generate_x25519());
+        let id = |identity: &Identity| identity.recipient().unwrap().id();
+        let current = PublishedRecipient::of(one.recipient().unwrap(), "2026-01-01T00:00:00Z".to_owned());
+        let published = Published { serial: 5, current, older: vec![] };
+        let marked = |identity| Held::for_tests("a", Label::Active, Some(Mark { serial: 5, id: id(identity) }));
+        let unsaid = || Held::for_tests("mine", Label::Current, None);
+        let state = |held: &[Held]| at_hand(held, &published, "c").state;
+        assert_eq!(state(&[marked(&one), unsaid()]), State::Good);
+        assert_eq!(state(&[marked(&two), unsaid()]), State::Unknown);
+        assert_eq!(state(&[marked(&two)]), State::Wrong);
+        assert_eq!(state(&[]), State::Wrong);
     }
 }

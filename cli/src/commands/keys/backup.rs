@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ageseal::api::{BACKUP_KEY, BACKUP_PREFIX, LABEL_BACKUP};
+use ageseal::api::{BACKUP_KEY, BACKUP_PREFIX, CLI_FIELD_MANAGER, LABEL_BACKUP, backup_of};
 use ageseal::recipient::{Recipient, RecipientId};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
 
 use super::backup_recipients;
@@ -18,14 +18,13 @@ use crate::files::{self, Batch, Before, Want, is_stdin};
 use crate::keys::{short_id, vault};
 use crate::ui::Ui;
 
-/// What every armored age file begins with.
-const ARMOR: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
-
 /// Fetch the encrypted backups of a cluster's identities, or make them
 ///
 /// The controller writes every identity that it makes also encrypted, for its backup recipients, into a ConfigMap; these
 /// are written to files, which can be committed. With --recipient the identity Secrets are read instead, and encrypted
-/// here: a private key is in memory only, and in no file that is not encrypted.
+/// here: a private key is in memory only, and in no file that is not encrypted. For whom a backup in the cluster was
+/// encrypted cannot be told from it, so --store leaves one that is there, and ends with 4; --replace puts the new one in
+/// its place.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -47,6 +46,9 @@ pub struct Args {
     /// Put what was encrypted into the cluster, as ConfigMap ageseal-backup-ID
     #[arg(long, requires = "recipients")]
     store: bool,
+    /// With --store: put it in the place of a backup that is there already
+    #[arg(long, requires = "store")]
+    replace: bool,
     #[command(flatten)]
     cluster: cluster::Options,
 }
@@ -61,11 +63,19 @@ struct Copy {
 pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let recipients = backup_recipients(ui, &args.recipients, "--recipient")?;
     let cluster = Cluster::connect(&args.cluster)?;
-    let copies = if recipients.is_empty() { fetched(ui, args, &cluster)? } else { made(args, &cluster, &recipients)? };
-    if args.store {
-        for copy in &copies {
-            let verb = if store(&cluster, copy.id, &copy.age)? { "stored" } else { "kept" };
-            ui.result(verb, &[&format!("{BACKUP_PREFIX}{}", copy.id), "ConfigMap", cluster.namespace()]);
+    let (copies, mut errors) = match recipients.is_empty() {
+        true => fetched(args, &cluster)?,
+        false => (made(args, &cluster, &recipients)?, vec![]),
+    };
+    if copies.is_empty() {
+        return Errors::none_or(errors).map(|()| Exit::Ok);
+    }
+    for copy in copies.iter().filter(|_| args.store) {
+        match store(&cluster, copy.id, &copy.age, args.replace) {
+            Ok(stored) => {
+                ui.result(stored.word(), &[&format!("{BACKUP_PREFIX}{}", copy.id), "ConfigMap", cluster.namespace()]);
+            }
+            Err(error) => errors.push(error),
         }
     }
     match &args.output {
@@ -81,11 +91,13 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         },
         output => write(ui, output.as_deref().unwrap_or(Path::new(".")), copies)?,
     }
+    // The others are where they belong by now, and so is the file of one that could not be stored.
+    Errors::none_or(errors)?;
     Ok(Exit::Ok)
 }
 
-/// The backups that the controller made.
-fn fetched(ui: &Ui, args: &Args, cluster: &Cluster) -> Result<Vec<Copy>, Errors> {
+/// The backups that the controller made, and what stands in the place of one and is none.
+fn fetched(args: &Args, cluster: &Cluster) -> Result<(Vec<Copy>, Vec<CliError>), Errors> {
     let all = list(cluster)?;
     let known: Vec<_> = all.keys().copied().collect();
     let wanted = if args.ids.is_empty() { known.clone() } else { ids(&args.ids, &known)? };
@@ -97,15 +109,14 @@ fn fetched(ui: &Ui, args: &Args, cluster: &Cluster) -> Result<Vec<Copy>, Errors>
             .into());
     }
     let mut errors = vec![];
+    let mut none = vec![];
     let mut copies = vec![];
     for id in wanted {
         match all.get(&id) {
             Some(Some(age)) => copies.push(Copy { id, age: age.clone() }),
-            Some(None) => ui.warn(
-                &CliError::finding(format!(
-                    "ConfigMap {BACKUP_PREFIX}{id} holds no encrypted file; it was passed over"
-                ))
-                .hint(format!("ageseal keys backup {id} --recipient NAME")),
+            Some(None) => none.push(
+                CliError::finding(format!("ConfigMap {BACKUP_PREFIX}{id} holds no encrypted file; it was passed over"))
+                    .hint(format!("ageseal keys backup {id} --recipient NAME --store")),
             ),
             None => errors.push(
                 CliError::usage(format!("the cluster has no backup of {id}"))
@@ -114,24 +125,25 @@ fn fetched(ui: &Ui, args: &Args, cluster: &Cluster) -> Result<Vec<Copy>, Errors>
         }
     }
     Errors::none_or(errors)?;
-    Ok(copies)
+    Ok((copies, none))
 }
 
-/// The backups in the cluster by id; nothing in the place of one that is no encrypted file.
+/// The backups in the cluster by id; nothing in the place of one that is none.
 pub(in crate::commands) fn list(cluster: &Cluster) -> Result<BTreeMap<RecipientId, Option<String>>, AskError> {
     let asked = Asked::new("list", "configmaps").within(cluster.namespace());
     let api = cluster.namespaced::<ConfigMap>(cluster.namespace());
     let maps = cluster.ask(&asked, api.list(&ListParams::default().labels(LABEL_BACKUP)))?;
     let read = |map: ConfigMap| {
-        let id = map.metadata.name?.strip_prefix(BACKUP_PREFIX)?.parse().ok()?;
-        let age = map.data.unwrap_or_default().remove(BACKUP_KEY);
-        Some((id, age.filter(|age| age.trim_start().starts_with(ARMOR))))
+        let id = map.metadata.name.as_deref()?.strip_prefix(BACKUP_PREFIX)?.parse().ok()?;
+        let is_one = backup_of(&map) == Some(id);
+        Some((id, map.data.unwrap_or_default().remove(BACKUP_KEY).filter(|_| is_one)))
     };
     Ok(maps.items.into_iter().filter_map(read).collect())
 }
 
 /// Reads the identities, and encrypts them.
 fn made(args: &Args, cluster: &Cluster, recipients: &[Arc<Recipient>]) -> Result<Vec<Copy>, Errors> {
+    cluster.require_proof()?;
     let held = identities::list(cluster)?;
     let known: Vec<_> = held.iter().filter_map(identities::Held::claimed_id).collect();
     let mut opened = vec![];
@@ -206,23 +218,81 @@ fn write(ui: &Ui, folder: &Path, copies: Vec<Copy>) -> Result<(), Errors> {
     Ok(())
 }
 
-/// Puts an encrypted identity into the cluster, as the controller does; false if one is there, which stays.
-pub(super) fn store(cluster: &Cluster, id: RecipientId, age: &str) -> Result<bool, CliError> {
+/// What became of a backup that was to be in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// There was none.
+    Made,
+    /// It is in the place of another, or of what was no backup.
+    Replaced,
+}
+
+impl Stored {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Made => "stored",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// Puts an encrypted identity into the cluster, as the controller does. What stands in its place and is no backup is
+/// replaced; a backup only if that is asked for, because nobody can tell from it who opens it.
+pub(super) fn store(cluster: &Cluster, id: RecipientId, age: &str, replace: bool) -> Result<Stored, CliError> {
     let name = format!("{BACKUP_PREFIX}{id}");
-    let map = ConfigMap {
+    let asked = |verb| Asked::new(verb, "configmaps").named(&name).within(cluster.namespace());
+    let api = cluster.namespaced::<ConfigMap>(cluster.namespace());
+    let mut map = backup(&name, id, age);
+    let params = PostParams { field_manager: Some(CLI_FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    match cluster.ask(&asked("create"), api.create(&params, &map)) {
+        Ok(_) => return Ok(Stored::Made),
+        Err(error) if error.refusal == Refusal::Conflict => {}
+        Err(error) => return Err(error.told),
+    }
+    let there = cluster.ask(&asked("get"), api.get(&name))?;
+    let is_one = backup_of(&there) == Some(id);
+    if is_one && !replace {
+        return Err(taken(cluster, &name)
+            .detail("for whom it was encrypted cannot be told from it")
+            .hint(format!(
+                "to put the new one in its place: ageseal keys backup {id} --recipient NAME --store --replace"
+            ))
+            .hint("to keep both: -o FOLDER, without --store"));
+    }
+    if there.immutable == Some(true) {
+        // A backup is not taken away before there is another.
+        if is_one {
+            let (context, namespace) = (cluster.context(), cluster.namespace());
+            return Err(taken(cluster, &name)
+                .detail("it is immutable, so it cannot be replaced")
+                .hint(format!("keep it: ageseal keys backup {id} --context {context} -o FOLDER"))
+                .hint(format!("then: kubectl --context {context} delete configmap -n {namespace} {name}")));
+        }
+        let preconditions =
+            Preconditions { uid: there.metadata.uid, resource_version: there.metadata.resource_version };
+        let delete = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        let _ = cluster.ask(&asked("delete"), api.delete(&name, &delete))?;
+        let _ = cluster.ask(&asked("create"), api.create(&params, &map))?;
+        return Ok(Stored::Replaced);
+    }
+    // Refused if it changed since it was read.
+    map.metadata.resource_version = there.metadata.resource_version;
+    let _ = cluster.ask(&asked("update"), api.replace(&name, &params, &map))?;
+    Ok(Stored::Replaced)
+}
+
+fn taken(cluster: &Cluster, name: &str) -> CliError {
+    CliError::input(format!("ConfigMap {name} in {} holds a backup already; it is as it was", cluster.namespace()))
+}
+
+fn backup(name: &str, id: RecipientId, age: &str) -> ConfigMap {
+    ConfigMap {
         metadata: ObjectMeta {
-            name: Some(name.clone()),
+            name: Some(name.to_owned()),
             labels: Some(BTreeMap::from([(LABEL_BACKUP.to_owned(), id.to_string())])),
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([(BACKUP_KEY.to_owned(), age.to_owned())])),
         ..ConfigMap::default()
-    };
-    let asked = Asked::new("create", "configmaps").named(&name).within(cluster.namespace());
-    let api = cluster.namespaced::<ConfigMap>(cluster.namespace());
-    match cluster.ask(&asked, api.create(&PostParams::default(), &map)) {
-        Ok(_) => Ok(true),
-        Err(error) if error.refusal == Refusal::Conflict => Ok(false),
-        Err(error) => Err(error.told),
     }
 }

@@ -70,6 +70,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         Some(documents.iter().filter(|document| document.opened_by(id)).count())
     };
     let unsure = documents.as_ref().map(|all| all.iter().filter(|document| document.unsure().is_some()).count());
+    standings.fault.iter().for_each(|fault| ui.warn(fault));
     if let Some(error) = &standings.unseen {
         ui.note(&CliError {
             message: format!("only what is published is known: {}", error.told.message),

@@ -5,9 +5,9 @@ use ageseal::recipient::Identity;
 use rand_core::OsRng;
 
 use super::backup::store;
-use super::{backup_recipients, follow};
+use super::{backup_recipients, follow, published_before};
 use crate::cluster::identities::{self, Mark, State, next_serial};
-use crate::cluster::{self, Cluster, Refusal, published};
+use crate::cluster::{self, Cluster, Refusal};
 use crate::error::{CliError, Exit, Outcome};
 use crate::keys::{short_id, vault};
 use crate::ui::{Row, Ui};
@@ -49,12 +49,13 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         false => Some(vault::encrypted(&identity, &backups).map_err(|error| CliError::usage(error.to_string()))?),
     };
     let cluster = Cluster::connect(&args.cluster)?;
-    let before = published::read(&cluster)?;
+    cluster.require_proof()?;
+    let before = published_before(ui, &cluster)?;
     let held = identities::list(&cluster)?;
     let id = recipient.id();
-    let mark = Mark { serial: next_serial(&held, before.as_ref().map(|published| published.serial)), id };
+    let mark = Mark { serial: next_serial(&held, before.serial)?, id };
     if let Some(encrypted) = &encrypted {
-        store(&cluster, id, encrypted)?;
+        store(&cluster, id, encrypted, false)?;
         ui.result("wrote", &[&format!("{BACKUP_PREFIX}{id}"), "ConfigMap", "the identity, encrypted"]);
     }
     let name = format!("{IDENTITY_PREFIX}{}", mark.serial);

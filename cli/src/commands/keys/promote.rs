@@ -1,9 +1,9 @@
 //! `ageseal keys promote`: another identity becomes the current one.
 
-use super::follow;
 use super::standing::current;
+use super::{follow, published_before};
 use crate::cluster::identities::{self, Mark, State, chosen, next_serial};
-use crate::cluster::{self, Cluster, published};
+use crate::cluster::{self, Cluster};
 use crate::error::{CliError, Exit, Outcome};
 use crate::keys::short_id;
 use crate::ui::Ui;
@@ -27,7 +27,8 @@ pub struct Args {
 /// Runs the command.
 pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let cluster = Cluster::connect(&args.cluster)?;
-    let before = published::read(&cluster)?;
+    cluster.require_proof()?;
+    let before = published_before(ui, &cluster)?;
     let held = identities::list(&cluster)?;
     let known: Vec<_> = held.iter().filter_map(identities::Held::claimed_id).collect();
     let id = chosen(&args.id, &known)?;
@@ -36,12 +37,15 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
             .hint("ageseal keys list; a backup is brought back with ageseal keys restore FILE --promote")
             .into());
     };
-    let is_current = current(&held, before.as_ref()).is_some_and(|current| current.secret == opened.held.secret);
-    if is_current && opened.held.mark.is_some_and(|mark| mark.id == id) {
+    let published = before.published.as_ref();
+    let is_current = current(&held, published).is_some_and(|current| current.secret == opened.held.secret);
+    // A mark that the controller does not believe is written anew: then what is published is another.
+    let is_published = published.is_some_and(|published| published.current.recipient_id() == Some(id));
+    if is_current && is_published && opened.held.mark.is_some_and(|mark| mark.id == id) {
         ui.result("kept", &[&opened.held.secret, &short_id(id), "is the current one"]);
         return Ok(Exit::Ok);
     }
-    let mark = Mark { serial: next_serial(&held, before.as_ref().map(|published| published.serial)), id };
+    let mark = Mark { serial: next_serial(&held, before.serial)?, id };
     identities::relabel(&cluster, &opened.held, State::Current, Some(mark))?;
     ui.result("marked", &[&opened.held.secret, &short_id(id), &format!("change {}", mark.serial)]);
     follow(ui, &cluster, "its recipient is not published yet", |published| {

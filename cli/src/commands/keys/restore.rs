@@ -6,9 +6,9 @@ use ageseal::api::IDENTITY_PREFIX;
 use ageseal::recipient::{Identity, RecipientId};
 use zeroize::Zeroizing;
 
-use super::follow;
+use super::{follow, published_before};
 use crate::cluster::identities::{self, Mark, State, next_serial};
-use crate::cluster::{self, Cluster, Refusal, published};
+use crate::cluster::{self, Cluster, Refusal};
 use crate::error::{CliError, Errors, Exit, Outcome, shown};
 use crate::files::{self, Want};
 use crate::keys::identities::Options;
@@ -51,8 +51,9 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
             .into());
     }
     let cluster = Cluster::connect(&args.cluster)?;
+    cluster.require_proof()?;
     let held = identities::list(&cluster)?;
-    let before = published::read(&cluster)?;
+    let before = published_before(ui, &cluster)?;
     let mut errors = vec![];
     for (id, _) in &all {
         if let Some(there) = identities::find(&cluster, &held, *id)? {
@@ -63,12 +64,10 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         }
     }
     Errors::none_or(errors)?;
-    let serial = next_serial(&held, before.as_ref().map(|published| published.serial));
+    let serial = if args.promote { Some(next_serial(&held, before.serial)?) } else { None };
     for (id, identity) in &all {
-        let (state, mark) = match args.promote {
-            true => (State::Current, Some(Mark { serial, id: *id })),
-            false => (State::Active, None),
-        };
+        let mark = serial.map(|serial| Mark { serial, id: *id });
+        let state = if mark.is_some() { State::Current } else { State::Active };
         make(ui, &cluster, *id, identity, state, mark)?;
     }
     let ids: Vec<_> = all.iter().map(|(id, _)| *id).collect();

@@ -5,9 +5,10 @@ use ageseal::recipient::RecipientId;
 
 use super::claims;
 use super::standing::{Standings, current};
+use crate::cluster::controller::{self, DEPLOYMENT, Served};
 use crate::cluster::documents::{self, Document};
 use crate::cluster::identities::{self, Opened, State, chosen};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, AskError, Cluster, Refusal};
 use crate::commands::show::count;
 use crate::error::{CliError, Errors, Exit, Outcome};
 use crate::keys::short_id;
@@ -20,7 +21,8 @@ const MOST: usize = 12;
 ///
 /// Refused while it is current, while the controller's record says that it opened any document of the cluster, and while
 /// there are documents of which is not known who opens them: those that are not Ready, or were changed since. A retired
-/// identity still opens; deleting its Secret is a step of its own, and the command for it is printed.
+/// identity still opens; deleting its Secret is a step of its own. The command for it is printed once every document that
+/// the controller serves was looked at: with --namespaces, if its Deployment names no other.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -36,6 +38,9 @@ pub struct Args {
     /// Go on though it is not known who opens this document (repeatable)
     #[arg(long, value_name = "NAMESPACE/NAME")]
     ignore: Vec<String>,
+    /// Go on though the controller may serve other namespaces than those of --namespaces
+    #[arg(long, requires = "namespaces")]
+    partial: bool,
     #[command(flatten)]
     cluster: cluster::Options,
     #[command(flatten)]
@@ -45,7 +50,12 @@ pub struct Args {
 /// Runs the command.
 pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let cluster = Cluster::connect(&args.cluster)?;
+    cluster.require_proof()?;
     let standings = Standings::look(&cluster)?;
+    // What is published is never retired: it has to be known.
+    if let Some(fault) = &standings.fault {
+        return Err(fault.clone().into());
+    }
     let held = identities::list(&cluster)?;
     let id = chosen(&args.id, &standings.ids())?;
     let Some(opened) = identities::find(&cluster, &held, id)? else {
@@ -64,13 +74,20 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         .hint("let another be current first: ageseal keys promote ID, or ageseal keys new")
         .into());
     }
-    if opened.held.state == State::Retired {
-        ui.result("kept", &[&opened.held.secret, &short_id(id), "is retired"]);
-        next(ui, &cluster, &opened, id);
-        return Ok(Exit::Ok);
+    let view = View::of(&cluster, &args.scope)?;
+    let is_retired = opened.held.state == State::Retired;
+    if let (View::Part(why), false, false) = (&view, is_retired, args.partial) {
+        return Err(partial(&args.scope, why).into());
     }
     let all = documents::list(&cluster, &args.scope)?;
-    Errors::none_or(refusals(args, &all, &ids, id))?;
+    let refusals = refusals(args, &all, &ids, id);
+    if is_retired {
+        ui.result("kept", &[&opened.held.secret, &short_id(id), "is retired"]);
+        refusals.iter().for_each(|refusal| ui.warn(refusal));
+        next(ui, &cluster, &opened, id, view == View::Whole && refusals.is_empty());
+        return Ok(Exit::Ok);
+    }
+    Errors::none_or(refusals)?;
     warn_of_claims(ui, &standings, &ids)?;
     identities::relabel(&cluster, &opened.held, State::Retired, None)?;
     let none = if args.scope.namespaces.is_empty() {
@@ -79,8 +96,57 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         format!("opened no document in {}", args.scope.namespaces.join(", "))
     };
     ui.results(&[Row::new("retired", &[&opened.held.secret, &short_id(id), &none])]);
-    next(ui, &cluster, &opened, id);
+    next(ui, &cluster, &opened, id, view == View::Whole);
     Ok(Exit::Ok)
+}
+
+/// Whether every document was looked at that the controller opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum View {
+    Whole,
+    /// Not, or nobody knows; why.
+    Part(String),
+}
+
+impl View {
+    /// With `--namespaces` the Deployment has to say that there are no others.
+    fn of(cluster: &Cluster, scope: &documents::Scope) -> Result<Self, AskError> {
+        if scope.namespaces.is_empty() {
+            return Ok(Self::Whole);
+        }
+        match controller::deployment(cluster) {
+            Ok(Some(deployment)) => Ok(Self::beside(&Served::of(&deployment), scope)),
+            Ok(None) => Ok(Self::Part(format!(
+                "there is no Deployment {DEPLOYMENT} in {} that says which it serves",
+                cluster.namespace()
+            ))),
+            Err(error) if error.refusal == Refusal::Forbidden => {
+                Ok(Self::Part(format!("which it serves is not known: {}", error.told.message)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn beside(served: &Served, scope: &documents::Scope) -> Self {
+        let others: Vec<_> = match served {
+            Served::All => return Self::Part("it serves all namespaces".to_owned()),
+            Served::Unsaid => {
+                return Self::Part(format!("the Deployment {DEPLOYMENT} does not plainly say which it serves"));
+            }
+            Served::These(names) => names.iter().filter(|name| !scope.namespaces.contains(*name)).cloned().collect(),
+        };
+        if others.is_empty() { Self::Whole } else { Self::Part(format!("it also serves {}", others.join(", "))) }
+    }
+}
+
+fn partial(scope: &documents::Scope, why: &str) -> CliError {
+    CliError::usage(format!(
+        "the controller may open documents outside of {}, and those were not looked at; nothing was changed",
+        scope.namespaces.join(", ")
+    ))
+    .detail(why)
+    .hint("name all that it serves, or leave --namespaces out")
+    .hint("--partial does without them; the command that deletes is then not printed")
 }
 
 /// Why it may not be retired: what it opened, and what nobody knows.
@@ -147,17 +213,22 @@ fn warn_of_claims(ui: &Ui, standings: &Standings, ids: &[RecipientId]) -> Result
     Ok(())
 }
 
-/// Says how the identity is removed, and how it is kept.
-fn next(ui: &Ui, cluster: &Cluster, opened: &Opened, id: RecipientId) {
+/// Says how the identity is removed, once nothing needs it as far as anybody can see, and how it is kept.
+fn next(ui: &Ui, cluster: &Cluster, opened: &Opened, id: RecipientId, clear: bool) {
     let (namespace, context, secret) = (cluster.namespace(), cluster.context(), &opened.held.secret);
-    ui.note(
-        &CliError::finding("it still opens; when it is to go for good, with a backup kept and after one more look")
-            .hint(format!("ageseal keys backup {id} --context {context} && ageseal keys usage {id} --context {context}"))
-            .hint(format!("kubectl --context {context} delete secret -n {namespace} {secret}"))
+    let told = if clear {
+        CliError::finding("it still opens; when it is to go for good, with a backup kept and after one more look")
             .hint(format!(
-                "or take it back: kubectl --context {context} label secret -n {namespace} {secret} {LABEL_IDENTITY}={IDENTITY_ACTIVE} --overwrite"
-            )),
-    );
+                "ageseal keys backup {id} --context {context} && ageseal keys usage {id} --context {context}"
+            ))
+            .hint(format!("kubectl --context {context} delete secret -n {namespace} {secret}"))
+    } else {
+        CliError::finding("it still opens, and is not to be deleted yet: not every document is known to do without it")
+            .hint(format!("the same once more, with every namespace: ageseal keys retire {id} --context {context}"))
+    };
+    ui.note(&told.hint(format!(
+        "or take it back: kubectl --context {context} label secret -n {namespace} {secret} {LABEL_IDENTITY}={IDENTITY_ACTIVE} --overwrite"
+    )));
 }
 
 #[cfg(test)]
@@ -189,7 +260,8 @@ mod tests {
         let args = |ignore: &[&str]| Args {
             id: old.to_string(),
             ignore: ignore.iter().map(|&title| title.to_owned()).collect(),
-            cluster: cluster::Options { context: None, kubeconfig: None, controller_namespace: String::new() },
+            partial: false,
+            cluster: cluster::Options { context: None, kubeconfig: None, controller_namespace: None },
             scope: documents::Scope::default(),
         };
         let told = refusals(&args(&[]), &all, &[old], old);
@@ -202,5 +274,17 @@ mod tests {
         assert!(refusals(&args(&[]), &all[2..3], &[old], old).is_empty());
         // Every identity of the Secret counts, whichever was named.
         assert_eq!(refusals(&args(&[]), &all[2..3], &[old, new], old).len(), 1);
+    }
+
+    #[test]
+    fn some_namespaces_are_all_of_them_only_if_the_controller_serves_no_others() {
+        let scope = |names: &[&str]| documents::Scope { namespaces: names.iter().map(|&n| n.to_owned()).collect() };
+        let these = Served::These(["a", "b"].map(str::to_owned).into());
+        assert_eq!(View::beside(&these, &scope(&["b", "a"])), View::Whole);
+        assert_eq!(View::beside(&these, &scope(&["a", "b", "c"])), View::Whole);
+        assert_eq!(View::beside(&these, &scope(&["a"])), View::Part("it also serves b".to_owned()));
+        for served in [Served::All, Served::Unsaid] {
+            assert!(matches!(View::beside(&served, &scope(&["a", "b"])), View::Part(_)), "{served:?}");
+        }
     }
 }

@@ -6,7 +6,9 @@ use ageseal::api::{Published, PublishedRecipient};
 use ageseal::recipient::RecipientId;
 
 use crate::cluster::identities::{self, Held, State};
-use crate::cluster::{AskError, Cluster, Refusal, published};
+use crate::cluster::published::{self, Said};
+use crate::cluster::{AskError, Cluster, Refusal};
+use crate::error::CliError;
 
 /// One identity, or one Secret whose metadata does not say which identity is in it.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub(super) struct Standings {
     pub(super) all: Vec<Standing>,
     /// What is published.
     pub(super) published: Option<Published>,
+    /// What is wrong with what stands where it is published.
+    pub(super) fault: Option<CliError>,
     /// Why the Secrets could not be looked at: then only what is published is known.
     pub(super) unseen: Option<AskError>,
 }
@@ -39,13 +43,13 @@ pub(super) struct Standings {
 impl Standings {
     /// Looks at the ConfigMap, and at the Secrets' metadata where that is allowed.
     pub(super) fn look(cluster: &Cluster) -> Result<Self, AskError> {
-        let published = published::read(cluster)?;
+        let Said { published, fault, .. } = published::look(cluster)?;
         let (held, unseen) = match identities::list(cluster) {
             Ok(held) => (Some(held), None),
             Err(error) if error.refusal == Refusal::Forbidden => (None, Some(error)),
             Err(error) => return Err(error),
         };
-        Ok(Self { all: merge(held.as_deref(), published.as_ref()), published, unseen })
+        Ok(Self { all: merge(held.as_deref(), published.as_ref()), published, fault, unseen })
     }
 
     /// Every id that is known.

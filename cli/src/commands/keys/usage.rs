@@ -71,6 +71,7 @@ struct Unsure {
 pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let cluster = Cluster::connect(&args.cluster)?;
     let standings = Standings::look(&cluster)?;
+    standings.fault.iter().for_each(|fault| ui.warn(fault));
     let documents = documents::list(&cluster, &args.scope)?;
     let tree = claims::tree()?;
     let mut ids = standings.ids();

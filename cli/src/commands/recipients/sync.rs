@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use ageseal::policy::{Date, RecipientsFile, is_name};
 
 use self::plan::Plan;
-use self::trust::{Standing, Trust};
+use self::trust::{Answer, Standing, Trust};
 use super::add::{check_rules, make_folder};
 use super::{Text, check_name, open};
 use crate::clock;
@@ -29,10 +29,12 @@ const GRACE_DAYS: i64 = 90;
 /// Reads the ConfigMap ageseal-recipients with your own kubeconfig, shows the change to .ageseal/recipients/NAME.pub, and
 /// asks. The current recipient is added, those that it replaced are marked as superseded, and those whose identity the
 /// cluster has no more are removed; recipients that never came from the cluster stay. The cluster itself is pinned in
-/// .ageseal/clusters/NAME.yaml, by the certificates in the kubeconfig and the uid of its namespace kube-system.
+/// .ageseal/clusters/NAME.yaml, by the certificates in the kubeconfig and the uid of its namespace kube-system; where the
+/// operating system's certificates prove it, by its address too. The namespace of the controller is taken from the pin.
 ///
 /// Once there is something to compare with, a changed current recipient is written only with --accept and its id, and
 /// another cluster only with --accept and its uid, even with --yes: ask whoever runs the cluster whether they are theirs.
+/// Whoever may not read the uid, and whose kubeconfig has no certificates, has to accept an address that is not pinned.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -50,7 +52,8 @@ pub struct Args {
     /// Write without asking
     #[arg(short, long)]
     yes: bool,
-    /// The id of the new current recipient, or the uid or a certificate's hash of the new cluster (repeatable)
+    /// The id of the new current recipient; the uid, a certificate's hash, the address or the namespace of the new
+    /// cluster (repeatable)
     #[arg(long, value_name = "ID")]
     accept: Vec<String>,
     /// Until when files may still be sealed for what is superseded now (YYYY-MM-DD, UTC) [default: 90 days from now]
@@ -73,12 +76,12 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let pins = pins::all(&repository)?;
     let cluster = Cluster::connect(&args.cluster)?;
     let name = name_of(args, &pins, cluster.context())?;
-    if let Some(why) = cluster.seen().unproved {
-        return Err(CliError::usage(format!("nothing proves that an answer comes from the cluster: {why}"))
-            .detail(format!("address: {}", cluster.seen().address))
-            .hint("have the kubeconfig name the cluster's certificate authority")
-            .into());
-    }
+    cluster.require_proof()?;
+    let pin = pins.get(&name);
+    let cluster = match pin {
+        Some(pin) if args.cluster.controller_namespace.is_none() => cluster.within(&pin.namespace),
+        _ => cluster,
+    };
     let published = published::require(&cluster)?;
     let uid = published::uid(&cluster)?;
 
@@ -86,15 +89,15 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let file = Text::recipients(&repository, &name)?;
     let old = RecipientsFile::parse(&name, file.bytes(), &parse).map_err(|problems| file.problems(&problems))?;
     let until = args.until.map_or_else(default_until, Ok)?;
-    let pin = pins.get(&name);
     let plan = Plan::new(&old, file.bytes(), pin, &published, until, &parse).map_err(|error| error.told(&file))?;
     let after = RecipientsFile::parse(&name, &plan.text, &parse).map_err(|problems| file.problems(&problems))?;
     check_rules(&repository, repository.policy(), &after)?;
 
-    let trust = Trust::new(pin, &old, &published, cluster.seen(), uid.as_deref());
-    let new_pin = trust.pin(pin, &published, cluster.namespace(), uid.as_deref(), &cluster.seen().certificates);
+    let answer = Answer { seen: cluster.seen(), uid: uid.as_deref(), namespace: cluster.namespace() };
+    let trust = Trust::new(pin, &old, &published, &answer);
+    let new_pin = trust.pin(pin, &published, &answer);
     let run = Run { args, name: &name, repository: &repository, cluster: &cluster, file: &file };
-    let change = Change { plan: &plan, pin, new_pin: &new_pin, trust: &trust };
+    let change = Change { plan: &plan, pin, new_pin: &new_pin, trust: &trust, uid: answer.uid };
     run.settle(ui, &change, &published)
 }
 
@@ -113,6 +116,8 @@ struct Change<'a> {
     pin: Option<&'a Pin>,
     new_pin: &'a Pin,
     trust: &'a Trust,
+    /// The uid that was read, and not the pinned one.
+    uid: Option<&'a str>,
 }
 
 impl Change<'_> {
@@ -208,6 +213,7 @@ fn standing_word(standing: Standing) -> &'static str {
     match standing {
         Standing::New => "new",
         Standing::Same => "pinned",
+        Standing::Unverified => "unverified",
         Standing::Changed => "changed",
     }
 }

@@ -51,6 +51,30 @@ async fn a_cluster_in_good_health_and_what_goes_wrong_with_it() {
     assert_eq!(states(&report, "controller"), ["note"]);
     assert!(told(&report, "encryption-at-rest").contains("k8s:enc:"), "{}", told(&report, "encryption-at-rest"));
 
+    // A policy that is there and lets everything through is none; neither is one that looks at half of it.
+    let name = "ageseal-secret-rights";
+    for patch in [
+        r#"[{"op": "replace", "path": "/spec/validations/0/expression", "value": "true"}]"#,
+        r#"[{"op": "add", "path": "/spec/matchConditions", "value": [{"name": "never", "expression": "false"}]}]"#,
+        r#"[{"op": "replace", "path": "/spec/matchConstraints/resourceRules/0/operations", "value": ["CREATE"]}]"#,
+        r#"[{"op": "replace", "path": "/spec/failurePolicy", "value": "Ignore"}]"#,
+    ] {
+        let _ = place
+            .plane
+            .kubectl(&["patch", "validatingadmissionpolicy", name, "--type=json", "-p", patch])
+            .expect_success();
+        let report = place.json(&["doctor", &here], 1);
+        assert_eq!(states(&report, "admission"), ["wrong"], "{patch}");
+        assert!(told(&report, "admission").contains("ageseal install"), "{patch}");
+        let _ = place.plane.kubectl(&["delete", "validatingadmissionpolicy", name]).expect_success();
+        place.plane.apply(&policy);
+    }
+    assert_eq!(states(&place.json(&["doctor", &here], 1), "admission"), ["good"]);
+    // A Deployment without a ready pod is one, whoever leads.
+    place.deployment(place.served.name());
+    let report = place.json(&["doctor", &here], 1);
+    assert_eq!((states(&report, "controller"), states(&report, "lease")), (vec!["wrong"], vec!["good"]));
+
     // A document that does not open; a right that everybody has; a key that nobody keeps, and that nobody synced.
     place.seal("strange", &[keeper.recipient().unwrap()]).await;
     place.until("strange", "NotARecipient").await;
@@ -64,6 +88,27 @@ async fn a_cluster_in_good_health_and_what_goes_wrong_with_it() {
             "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}, {"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "ann"}],
         })
     ));
+    // In the namespace of the keys: by a name that everybody can guess, by another way, and as what looks like a part of
+    // Kubernetes.
+    let system = place.system.name();
+    let grant = |name: &str, rule: Value, subject: &str| {
+        let (api, meta) = ("rbac.authorization.k8s.io/v1", json!({"name": name, "namespace": system}));
+        place.plane.apply(&format!(
+            "{}\n---\n{}\n",
+            json!({"apiVersion": api, "kind": "Role", "metadata": meta, "rules": [rule]}),
+            json!({
+                "apiVersion": api, "kind": "RoleBinding", "metadata": meta,
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                "subjects": [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": subject}],
+            })
+        ));
+    };
+    let named =
+        json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["ageseal-identity-1"]});
+    grant("by-name", named, "system:serviceaccount:tenant:builder");
+    grant("by-pod", json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}), "system:helper");
+    let other = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "resourceNames": ["registry"]});
+    grant("unconcerned", other, "bob");
     let _ = place.run(&["keys", "new", "--no-backup"]).ok();
     let report = place.json(&["doctor", &here], 1);
     assert_eq!(states(&report, "documents"), ["wrong"]);
@@ -83,6 +128,15 @@ async fn a_cluster_in_good_health_and_what_goes_wrong_with_it() {
         rights.contains(&format!("delete clusterrolebinding {binding}")) && rights.contains("User ann"),
         "{rights}"
     );
+    for said in [
+        &format!("these may read the private keys in {system}"),
+        "ServiceAccount tenant/builder   rolebinding by-name → by-name",
+        &format!("these may come, by pods, tokens, impersonation or roles, to the private keys in {system}"),
+        "User system:helper   rolebinding by-pod → by-pod",
+    ] {
+        assert!(rights.contains(said), "{said}: {rights}");
+    }
+    assert!(!rights.contains("unconcerned"), "{rights}");
     let text = place.run(&["doctor", &here]).exit(1);
     let _ = text.prints("  wrong     ").prints("→ kubectl").says(" wrong, of ");
     let _ = place.plane.kubectl(&["delete", "clusterrolebinding", &binding]);
@@ -92,6 +146,18 @@ async fn a_cluster_in_good_health_and_what_goes_wrong_with_it() {
     let report = place.json(&["doctor", &here], 1);
     assert_eq!(states(&report, "identities"), ["wrong"]);
     assert!(told(&report, "identities").contains("keys restore"), "{}", told(&report, "identities"));
+
+    // Another Secret, which does not say what is in it, is no reason to believe that it is there.
+    place.bring("mine", "active", &[&keeper]).await;
+    let report = place.json(&["doctor", &here], 1);
+    assert_eq!(states(&report, "identities"), ["unknown"], "{}", told(&report, "identities"));
+    // Where there is none at all, backups are what is left.
+    for name in ["mine", "ageseal-identity-1"] {
+        place.secrets().await.delete(name, &Default::default()).await.unwrap();
+    }
+    let report = place.json(&["doctor", &here], 1);
+    assert_eq!((states(&report, "identities"), states(&report, "backups")), (vec!["wrong"], vec!["note"]));
+    assert!(told(&report, "backups").contains(&first.id), "{}", told(&report, "backups"));
 
     // Whoever may look at nothing learns nothing, and which rights that takes.
     place.as_account("visitor", json!([])).await;

@@ -36,6 +36,9 @@ async fn an_identity_is_retired_once_nothing_needs_it() {
         .prints("opened 2 documents")
         .prints("ageseal-identity-1");
 
+    // One namespace is all of them only if the Deployment says so.
+    place.deployment(place.served.name());
+
     // The current one is never retired.
     let _ = place.run(&["keys", "retire", &first.id, &here]).exit(2).says("is the current identity");
     let keeper = identity();
@@ -78,7 +81,9 @@ async fn an_identity_is_retired_once_nothing_needs_it() {
     let delete = format!("delete secret -n {} ageseal-identity-1", place.system.name());
     let _ = run.says("retired ageseal-identity-1").says(&delete);
     assert_eq!(place.labels().await["ageseal-identity-1"], "retired");
-    let _ = place.run(&["keys", "retire", &first.id, &here]).ok().says("is retired").says(&delete);
+    let retired = |args: &[&str]| place.run(&[&["keys", "retire", &first.id, &here], args].concat()).ok();
+    let _ = retired(&["--ignore", &strange]).says("is retired").says(&delete);
+    let _ = retired(&[]).says("strange").says("is not to be deleted yet").never_says(&delete);
 
     // It still opens, and back it comes.
     place.seal("late", &[&old]).await;
@@ -183,6 +188,7 @@ async fn secrets_that_do_not_say_what_is_in_them_are_looked_into_when_it_matters
     assert_eq!(states, [(&json!(null), &json!("active")), (&json!(null), &json!("unknown"))]);
 
     // Restoring, promoting and backing up look inside.
+    place.deployment(place.served.name());
     let text = |identity: &ageseal::recipient::Identity| format!("# mine\n{}\n", *identity.to_secret_string().unwrap());
     let _ = place.run_with(&["keys", "restore", "-"], text(&two)).exit(2).says("in ").says("Secret mine (active)");
     let _ = place.run(&["keys", "retire", &id, &place.only_here()]).ok().says("retired mine");
@@ -220,4 +226,189 @@ async fn secrets_that_do_not_say_what_is_in_them_are_looked_into_when_it_matters
     let _ = run
         .says("you may not create secrets ageseal-identity-2 in ")
         .says("kubectl auth can-i create secrets/ageseal-identity-2");
+}
+
+/// What a namespace that was not looked at holds may need the identity: no controller has a part in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_is_not_retired_for_what_some_namespaces_say() {
+    let mut place = Place::new("partial").await;
+    let (one, two) = (identity(), identity());
+    let id = one.recipient().unwrap().id().to_string();
+    place.bring("mine", "active", &[&one]).await;
+    place.bring("other", "active", &[&two]).await;
+    let here = place.only_here();
+    let served = place.served.name().to_owned();
+    let refused = |place: &Place, why: &str| {
+        let run = place.run(&["keys", "retire", &id, &here]).exit(2).says("those were not looked at").says(why);
+        let _ = run.says("nothing was changed").says("--partial").never_says("delete secret");
+    };
+    refused(&place, "there is no Deployment ageseal-controller");
+    place.deployment(&format!("{served},another"));
+    refused(&place, "it also serves another");
+    place.deployment("");
+    refused(&place, "does not plainly say which it serves");
+    assert_eq!(place.labels().await["mine"], "active");
+    // Whoever may not read the Deployment does not know either.
+    let core = json!({"apiGroups": [""], "resources": ["configmaps", "secrets"], "verbs": ["get", "list", "patch"]});
+    place.as_account("keeper", json!([core])).await;
+    refused(&place, "you may not get deployments.apps ageseal-controller");
+
+    // By name it is; then what would delete it is not said before everything was looked at.
+    place.as_admin();
+    let run = place.run(&["keys", "retire", &id, &here, "--partial"]).ok().says("retired mine");
+    let _ = run.says("is not to be deleted yet").never_says("delete secret");
+    place.deployment(&served);
+    let _ = place.run(&["keys", "retire", &id, &here]).ok().says("is retired").says("delete secret");
+}
+
+/// Backups in the cluster: which one is there is never guessed, and what is none is no backup.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_stored_or_it_is_said_that_it_was_not() {
+    let place = Place::new("store").await;
+    let (one, first, second) = (identity(), identity(), identity());
+    let text = |identity: &ageseal::recipient::Identity| format!("{}\n", *identity.to_secret_string().unwrap());
+    let restored = place.run_with(&["keys", "restore", "-"], text(&one)).ok();
+    let _ = restored.says("made");
+    let id = one.recipient().unwrap().id().to_string();
+    let name = format!("ageseal-backup-{id}");
+    let stored = || async { place.maps().await.get(&name).await.unwrap() };
+    let store = |keeper: &ageseal::recipient::Identity, more: &[&str]| {
+        let keeper = keeper.recipient().unwrap().to_string();
+        place.run(&[&["keys", "backup", "-r", &keeper, "--store"], more].concat())
+    };
+    let opens = |map: &k8s_openapi::api::core::v1::ConfigMap, keeper: &ageseal::recipient::Identity| {
+        let age_file = place.repository.write("stored.age", &map.data.as_ref().unwrap()["identity.age"]);
+        let key = place.repository.write("keeper.txt", text(keeper));
+        let run = Command::new(age()).args(["-d".as_ref(), "-i".as_ref(), key.as_os_str(), age_file.as_os_str()]).run();
+        run.code == Some(0)
+    };
+    let _ = store(&first, &[]).ok().says("stored");
+    assert!(opens(&stored().await, &first));
+
+    // Another one is not put there in passing, and not thrown away in silence; what goes to a file goes there.
+    let _ = store(&second, &[]).exit(4).says("holds a backup already; it is as it was").says("--replace");
+    assert!(opens(&stored().await, &first));
+    let _ = store(&second, &["-o", "out"]).exit(4).says("wrote").says("holds a backup already");
+    assert!(place.repository.path().join(format!("out/{name}.age")).exists());
+    let _ = store(&second, &["--replace"]).ok().says("replaced");
+    assert!(opens(&stored().await, &second) && !opens(&stored().await, &first));
+
+    // What is no backup is none, for doctor and for everybody; and the command that doctor names mends it.
+    place.repository.write(".ageseal/recipients/recovery.pub", format!("{}\n", first.recipient().unwrap()));
+    let garbage = |immutable: bool| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "immutable": immutable,
+            "metadata": {"name": name, "namespace": place.system.name(), "labels": {"ageseal.dev/backup": id}},
+            "data": {"identity.age": "-----BEGIN AGE ENCRYPTED FILE-----\nnothing\n-----END AGE ENCRYPTED FILE-----\n"},
+        })
+    };
+    for immutable in [false, true] {
+        place.maps().await.delete(&name, &Default::default()).await.unwrap();
+        place.plane.apply(&garbage(immutable).to_string());
+        let _ = place.run(&["keys", "backup", "-o", "none"]).exit(1).says("holds no encrypted file");
+        assert!(!place.repository.path().join("none").exists());
+        let report = place.json(&["doctor", &place.only_here()], 1);
+        let backups =
+            report["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "backups").unwrap();
+        assert_eq!(backups["state"], "wrong", "{backups}");
+        let mend: Vec<_> = backups["mend"][0].as_str().unwrap().split(' ').skip(1).collect();
+        assert_eq!(&mend[..2], ["keys", "backup"]);
+        let _ = place.run(&mend).ok().says("replaced");
+        assert!(opens(&stored().await, &first));
+        let report = place.json(&["doctor", &place.only_here()], 1);
+        let backups =
+            report["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "backups").unwrap();
+        assert_eq!(backups["state"], "good", "{backups}");
+        assert!(backups["details"][0].as_str().unwrap().contains("for whom"), "{backups}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_private_key_goes_over_a_connection_that_nothing_proves() {
+    let mut place = Place::new("unproved").await;
+    let (one, keeper) = (identity(), identity());
+    place.bring("mine", "active", &[&one]).await;
+    let id = one.recipient().unwrap().id().to_string();
+    let keep = keeper.recipient().unwrap().to_string();
+    place.as_unproved();
+    // It would answer.
+    let _ = place.run(&["keys", "list"]).ok();
+    let text = format!("{}\n", *keeper.to_secret_string().unwrap());
+    for command in [
+        &["keys", "new", "--no-backup"][..],
+        &["keys", "restore", "-"],
+        &["keys", "backup", "-r", &keep],
+        &["keys", "promote", &id],
+        &["keys", "retire", &id],
+        &["recipients", "sync", "prod", "--yes"],
+    ] {
+        let run = place.run_with(command, &text).exit(2);
+        let _ = run.says("nothing proves that an answer comes from the cluster: the kubeconfig says insecure-skip");
+    }
+    let asked = |verb: &str| {
+        let ours = place.plane.audit().into_iter().filter(|event| event.namespace == place.system.name());
+        ours.filter(|event| event.resource == "secrets" && event.verb == verb).count()
+    };
+    // The list of the one command, and what put the Secret there; the line of an answer may come a moment later.
+    ageseal_cluster::eventually(crate::place::SOON, "the list is in the log", || async {
+        (asked("list") > 0).then_some(())
+    })
+    .await;
+    assert_eq!((asked("get"), asked("create"), asked("patch")), (0, 1, 0));
+}
+
+/// An identity that is lost comes back although somebody wrote over what is published.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_configmap_does_not_keep_an_identity_from_coming_back() {
+    let place = Place::new("garbage").await;
+    let keeper = identity();
+    place.repository.write("keeper.txt", format!("{}\n", *keeper.to_secret_string().unwrap()));
+    let keep = keeper.recipient().unwrap().to_string();
+    let controller = place.controller(&["--backup-recipient", &keep]).await;
+    let first = place.published().await.current;
+    let file = format!("ageseal-backup-{}.age", first.id);
+    let _ = place.run(&["keys", "backup", "-o", "."]).ok();
+    controller.kill();
+    drop(controller);
+    place.secrets().await.delete("ageseal-identity-1", &Default::default()).await.unwrap();
+    let data = [("recipients.json".to_owned(), "{\"serial\": 6, \"current\": {}}".to_owned())];
+    place.publish_data(data.clone().into()).await;
+
+    // What only looks says that it is unreadable, and goes on; what takes an identity away does not.
+    let fault = "is not what a controller publishes; nothing of it was used";
+    let report = place.run(&["keys", "list", "--json"]).ok().says(fault).stdout();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert_eq!((&report["serial"], &report["identities"]), (&json!(null), &json!([])));
+    let _ = place.run(&["keys", "retire", &first.id, &place.only_here()]).exit(4).says(fault);
+    let run = place.run(&["keys", "restore", &file, "-i", "keeper.txt", "--promote"]).ok();
+    let _ = run.says(fault).says("made");
+    let mark = |name: String| {
+        let place = &place;
+        async move {
+            let secret = place.secrets().await.get(&name).await.unwrap();
+            secret.metadata.annotations.unwrap()["ageseal.dev/current"].clone()
+        }
+    };
+    assert_eq!(mark(format!("ageseal-identity-{}", first.id)).await, format!("7.{}", first.id));
+    let controller = place.controller(&[]).await;
+    ageseal_cluster::eventually(crate::place::SOON, "the ConfigMap is mended", || async {
+        let map = place.maps().await.get("ageseal-recipients").await.unwrap();
+        let published = ageseal::api::Published::from_data(&map.data.unwrap_or_default());
+        let published = published.map_err(|error| error.to_string())?;
+        if published.serial == 7 && published.current.id == first.id { Ok(()) } else { Err(format!("{published:?}")) }
+    })
+    .await;
+    controller.kill();
+
+    // A new one as well as an old one.
+    place.publish_data(data.into()).await;
+    let _ = place.run(&["keys", "new", "--no-backup"]).ok().says(fault).says("change 8");
+    let _ = place.run(&["keys", "promote", &first.id]).ok().says(fault).says("change 9");
+    // The highest serial there is leaves no room for another: it is said whose it is.
+    let most = format!("{}.{}", u64::MAX, first.id);
+    let patch = kube::api::Patch::Merge(json!({"metadata": {"annotations": {"ageseal.dev/current": most}}}));
+    let params = kube::api::PatchParams::default();
+    place.secrets().await.patch(&format!("ageseal-identity-{}", first.id), &params, &patch).await.unwrap();
+    let run = place.run(&["keys", "new", "--no-backup"]).exit(4);
+    let _ = run.says("no serial is above that of ageseal-identity-").says("kubectl annotate secret");
 }

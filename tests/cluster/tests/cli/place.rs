@@ -83,10 +83,14 @@ impl Place {
     }
 
     pub fn run_with(&self, args: &[&str], stdin: impl AsRef<[u8]>) -> Run {
+        self.run_bare(&[args, &["--controller-namespace", self.system.name()]].concat(), stdin)
+    }
+
+    /// The same, and nothing says where the controller is.
+    pub fn run_bare(&self, args: &[&str], stdin: impl AsRef<[u8]>) -> Run {
         let home = self.repository.path().join("home");
         let mut command = Command::new(programs::ageseal())
             .args(args)
-            .args(["--controller-namespace", self.system.name()])
             .current_dir(self.repository.path())
             .stdin(stdin)
             .env("KUBECONFIG", &self.kubeconfig)
@@ -184,6 +188,30 @@ impl Place {
             if ready && present { Ok(()) } else { Err(format!("{status:?}")) }
         })
         .await;
+    }
+
+    /// The Deployment of a controller that would serve these namespaces: nothing makes a pod of it here.
+    pub fn deployment(&self, namespaces: &str) {
+        let labels = json!({"app": "ageseal"});
+        let container = json!({"name": "controller", "image": "x", "args": [format!("--namespaces={namespaces}")]});
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "ageseal-controller", "namespace": self.system.name()},
+            "spec": {
+                "replicas": 2, "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        });
+        self.plane.apply(&deployment.to_string());
+    }
+
+    /// The administrator, to whom nothing proves that it is the cluster that answers.
+    pub fn as_unproved(&mut self) {
+        let text = fs::read_to_string(self.plane.kubeconfig()).unwrap();
+        let proof = format!("certificate-authority: \"{}\"", self.plane.certificate_authority().display());
+        assert!(text.contains(&proof), "{text}");
+        self.kubeconfig = self.repository.path().join("home/unproved.yaml");
+        fs::write(&self.kubeconfig, text.replace(&proof, "insecure-skip-tls-verify: true")).unwrap();
     }
 
     /// Gives the documents that this controller serves, and those alone.

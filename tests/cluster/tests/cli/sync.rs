@@ -132,6 +132,30 @@ async fn another_cluster_is_refused_until_it_is_named() {
     assert_eq!(place.repository.read_text(PIN), pin);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_namespace_of_the_controller_is_pinned_too() {
+    let place = Place::new("moved").await;
+    let one = identity();
+    place.publish(&published(1, &[&one])).await;
+    let _ = place.run(&["recipients", "sync", "prod", "--yes"]).ok();
+    let pin = place.repository.read_text(PIN);
+    let system = place.system.name();
+    // Once pinned, nobody has to say where it is.
+    let _ = place.run_bare(&["recipients", "sync"], "").ok().says("is what the cluster publishes");
+    // Whoever may write in another namespace does not become the cluster by a word on the command line.
+    let other = pin.replace(&format!("namespace: {system}\n"), "namespace: somewhere-else\n");
+    assert_ne!(other, pin);
+    place.repository.write(PIN, &other);
+    let _ = place.run_bare(&["recipients", "sync"], "").exit(4).says("publishes no recipients in somewhere-else");
+    let run = place.run(&["recipients", "sync", "--yes"]).exit(1);
+    let _ = run.says("come from another namespace than the pinned one; nothing was written").says("somewhere-else");
+    assert_eq!(place.repository.read_text(PIN), other);
+    let report = place.json(&["recipients", "sync"], 1);
+    assert_eq!((&report["cluster"]["standing"], &report["toAccept"]), (&json!("pinned"), &json!([system])));
+    let _ = place.run(&["recipients", "sync", "--yes", "--accept", system]).ok();
+    assert_eq!(place.repository.read_text(PIN), pin);
+}
+
 /// The ConfigMap is written as somebody with rights on it would write it; there is no controller to mend it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_wrote_into_the_configmap_is_not_taken_silently() {
@@ -194,7 +218,11 @@ async fn a_right_on_one_configmap_is_enough_and_without_it_the_right_is_named() 
     let pin = place.repository.read_text(PIN);
     assert!(pin.contains("uid: \""), "{pin}");
     place.as_account("developer", json!([{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [RECIPIENTS_CONFIGMAP], "verbs": ["get"]}])).await;
-    let _ = place.run(&["recipients", "sync", "--yes"]).ok().says("is what the cluster publishes");
+    let run = place.run(&["recipients", "sync", "--yes"]).ok().says("is what the cluster publishes");
+    // The pinned uid is no fact about what answered now.
+    let _ = run.says("uid not readable (pinned: ").never_says("is          uid");
+    let report = place.json(&["recipients", "sync"], 0);
+    assert_eq!((&report["cluster"]["uid"], &report["cluster"]["standing"]), (&json!(null), &json!("pinned")));
     assert_eq!(place.repository.read_text(PIN), pin);
     // A name that has somebody else's recipient already is not given another one in passing.
     place.repository.write(".ageseal/recipients/other.pub", format!("{}\n", identity().recipient().unwrap()));

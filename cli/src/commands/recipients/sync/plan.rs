@@ -184,6 +184,7 @@ mod tests {
         Pin {
             namespace: "a".to_owned(),
             uid: None,
+            address: None,
             certificates: vec![],
             serial: 1,
             current: recipients[0],

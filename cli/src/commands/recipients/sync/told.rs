@@ -13,7 +13,11 @@ use crate::ui::{Row, Ui};
 /// Shows the change, before anything is asked or written.
 pub(super) fn show(ui: &Ui, run: &Run<'_>, change: &Change<'_>, published: &Published) {
     let seen = run.cluster.seen();
-    let uid = change.new_pin.uid.as_ref().map_or_else(|| "uid not readable".to_owned(), |uid| format!("uid {uid}"));
+    let uid = match (change.uid, change.pin.and_then(|pin| pin.uid.as_ref())) {
+        (Some(uid), _) => format!("uid {uid}"),
+        (None, Some(pinned)) => format!("uid not readable (pinned: {pinned})"),
+        (None, None) => "uid not readable".to_owned(),
+    };
     let standing = standing_word(change.trust.standing);
     let hashes = if seen.certificates.is_empty() {
         vec!["the certificates of this machine's operating system".to_owned()]
@@ -133,7 +137,7 @@ pub(super) fn json<'a>(run: &Run<'a>, change: &Change<'a>, published: &Published
             context: run.cluster.context(),
             address: &seen.address,
             namespace: run.cluster.namespace(),
-            uid: change.new_pin.uid.as_deref(),
+            uid: change.uid,
             certificates: &seen.certificates,
             standing: standing_word(change.trust.standing),
             serial: published.serial,
