@@ -9,6 +9,9 @@ use std::{env, fs};
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+/// The name of the home, beside the folder that lines run in.
+const HOME: &str = "home";
+
 /// A scratch folder with a home of its own, in which nothing of the user's configuration is seen.
 ///
 /// Guarantees: the folder is gone when the value is dropped.
@@ -27,14 +30,14 @@ pub struct Ran {
 }
 
 impl Shell {
-    /// Makes the folder `name` below a scratch folder; the programs in `programs` are found first.
-    pub fn new(name: &str, programs: &Path) -> Result<Self> {
+    /// Makes the folder `name` below a scratch folder; the programs in the folders `programs` are found first.
+    pub fn new(name: &str, programs: &[PathBuf]) -> Result<Self> {
         let scratch = TempDir::with_prefix("ageseal-")?;
         let folder = scratch.path().canonicalize()?.join(name);
         fs::create_dir(&folder)?;
-        fs::create_dir(folder.with_file_name("home"))?;
+        fs::create_dir(folder.with_file_name(HOME))?;
         let others = env::var_os("PATH").unwrap_or_default();
-        let all = std::iter::once(programs.to_owned()).chain(env::split_paths(&others));
+        let all = programs.iter().cloned().chain(env::split_paths(&others));
         Ok(Self { folder, path: env::join_paths(all)?, _scratch: scratch })
     }
 
@@ -43,10 +46,15 @@ impl Shell {
         &self.folder
     }
 
+    /// The home that its programs see; empty at first.
+    pub fn home(&self) -> PathBuf {
+        self.folder.with_file_name(HOME)
+    }
+
     /// Runs one line with `sh -c`, without a terminal.
     pub fn run(&self, line: &str) -> Result<Ran> {
         let (mut reader, writer) = std::io::pipe()?;
-        let home = self.folder.with_file_name("home");
+        let home = self.home();
         let mut command = Command::new("sh");
         command.args(["-c", line]).current_dir(&self.folder).env_clear();
         command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
