@@ -100,7 +100,7 @@ fn the_repository_s_recovery_recipient_is_taken_and_named() {
     let t = repo();
     let recovery = &keys()["recovery"].recipient;
     let run = t.run(&["install"]).ok().says("recovery (r").says("named in   .ageseal/recipients/recovery.pub");
-    assert_eq!(backups(&run), [recovery.clone()]);
+    assert_eq!(backups(&run), std::slice::from_ref(recovery));
     // From a folder below, too; and with -q it is only not said.
     let run = t.shell("mkdir -p a/b && cd a/b && ageseal install -q --image x").ok();
     assert_eq!((backups(&run), run.stderr.as_str()), (vec![recovery.clone()], ""));
@@ -108,7 +108,7 @@ fn the_repository_s_recovery_recipient_is_taken_and_named() {
     let new = &keys()["stranger"].recipient;
     t.write(".ageseal/recipients/recovery.pub", format!("# superseded, until 2025-01-01\n{recovery}\n\n{new}\n"));
     let run = t.run(&["install"]);
-    assert_eq!(backups(&run.ok()), [new.clone()]);
+    assert_eq!(backups(&run.ok()), std::slice::from_ref(new));
 }
 
 #[test]

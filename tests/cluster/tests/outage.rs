@@ -331,7 +331,6 @@ async fn clients_that_write_the_same_objects_all_the_time_cost_little_and_win_no
     let (asked, others): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.user == site.user());
     let touches = others.iter().filter(|event| event.verb == "patch").count();
     let refused = asked.iter().filter(|event| event.code == 409).count();
-    println!("{touches} touches, {} requests of the controller, {refused} of them refused", asked.len());
     assert!(touches > 200 && refused > 0, "that was no storm: {touches} touches, {refused} refused");
     // What the documents need, and a few looks at each of those that are fought over.
     assert!(asked.len() < 20 * 4 + 6 * 60, "{} requests for {touches} touches", asked.len());

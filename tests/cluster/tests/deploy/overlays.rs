@@ -274,5 +274,6 @@ async fn what_install_prints_is_accepted_and_the_second_time_unchanged() {
     })
     .await;
     assert!(check("update leases.coordination.k8s.io ageseal-controller", "keys").await);
-    assert!(!check("get secrets", SYSTEM).await);
+    // What only the Role of its own namespace gives, it has there alone.
+    assert!(check("list configmaps", "keys").await && !check("list configmaps", SYSTEM).await);
 }

@@ -92,7 +92,7 @@ pub async fn may(plane: &ControlPlane, user: &str, groups: &[&str], what: &str, 
         resource_attributes: Some(attributes),
         ..SubjectAccessReviewSpec::default()
     };
-    let review = SubjectAccessReview { spec: spec.into(), ..SubjectAccessReview::default() };
+    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
     let answer = Api::<SubjectAccessReview>::all(plane.client().await).create(&PostParams::default(), &review).await;
     answer.unwrap().status.unwrap().allowed
 }
