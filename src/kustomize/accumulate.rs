@@ -265,7 +265,7 @@ impl Level<'_, '_> {
         for value in &kustomization.labels {
             labels::apply(&self.kustomization.at, acc, value)?;
         }
-        labels::set(acc, "labels", &kustomization.common_labels);
+        labels::set_with_selectors(&kustomization.at, acc, &kustomization.common_labels)?;
         labels::set(acc, "annotations", &kustomization.common_annotations);
         for patch in &json {
             patch.apply(acc, false)?;

@@ -7,7 +7,7 @@ use super::model::{Build, Object, Step};
 use super::nameref;
 use super::references;
 use super::refusal::{At, Refusal};
-use super::resource::{HASH, Res};
+use super::resource::{HASH, Res, distinct};
 use super::value::Value;
 use crate::format;
 
@@ -24,7 +24,14 @@ pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
     }
     let config = acc.full_config(at)?;
     nameref::fix(at, &mut acc, &config.references)?;
+    for resource in &acc.resources {
+        let nameless = resource.name().is_empty() && !resource.kind().ends_with("List");
+        if nameless || resource.kind().is_empty() {
+            return Err(at.broken("missing-name", "an object has lost its kind or its name on the way"));
+        }
+    }
     acc.resources.retain(|resource| !is_local(resource));
+    distinct(at, &acc.resources).map_err(|refusal| of_hashes(at, refusal, &acc.resources))?;
     let mut build = Build::default();
     for resource in &acc.resources {
         let source = &resource.origin.source;
@@ -37,6 +44,15 @@ pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
     }
     build.objects = acc.resources.iter().map(object).collect();
     Ok(build)
+}
+
+/// Two names that get a hash are one name only if the contents are equal as well.
+fn of_hashes(at: &At, refusal: Refusal, resources: &[Res]) -> Refusal {
+    let plain: Vec<Res> = resources.iter().filter(|resource| !resource.name().ends_with(HASH)).cloned().collect();
+    match distinct(at, &plain) {
+        Err(refusal) => refusal,
+        Ok(()) => at.unmodelled("hash-collision", refusal.reason().message.clone()),
+    }
 }
 
 fn is_local(resource: &Res) -> bool {

@@ -1,9 +1,11 @@
 //! Generators of Secrets and ConfigMaps. The values of what they generate are not kept.
 
+use std::rc::Rc;
+
 use super::accumulate::{Acc, Level};
 use super::fields::Entry;
 use super::kustomization::Generator;
-use super::model::{Place, Source};
+use super::model::{Place, Source, Step};
 use super::refusal::{At, Refusal};
 use super::resource::{Behavior, Res};
 use super::session::show;
@@ -45,7 +47,8 @@ pub(super) fn add(
     let field = if kind == "Secret" { "secretGenerator" } else { "configMapGenerator" };
     let said =
         if generator.behavior.is_empty() { String::new() } else { format!(", behavior: {}", generator.behavior) };
-    resource.step(&level.step(at.line, format!("{field}: {}{said}", generator.name)));
+    let what = format!("{field}: {}{said}", generator.name);
+    resource.step(&Rc::new(Step { file: at.file.to_string(), line: at.line, what }));
     absorb(at, acc, resource, behavior)
 }
 

@@ -263,17 +263,14 @@ fn no_effect(at: &At, fields: &mut Fields<'_>) -> Result<(), Refusal> {
     }
     if let Some(sort) = fields.take("sortOptions")? {
         let mut inner = Fields::new(at, sort, "sortOptions")?;
-        inner.text("order")?;
+        if let Some(order) = inner.text("order")?.filter(|order| !["fifo", "legacy"].contains(&order.text.as_str())) {
+            return Err(at.line(order.line).broken("bad-field", "sortOptions.order is neither fifo nor legacy"));
+        }
         inner.take("legacySortOptions")?;
         inner.finish()?;
     }
-    for entry in fields.texts("buildMetadata")? {
-        if !["originAnnotations", "transformerAnnotations", "managedByLabel"].contains(&entry.text.as_str()) {
-            return Err(at
-                .line(entry.line)
-                .broken("bad-field", "buildMetadata has an entry that kustomize does not know"));
-        }
-    }
+    // Annotations and labels that are added at the end, and which nothing asks for any more.
+    fields.texts("buildMetadata")?;
     fields.take("helmGlobals")?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::accumulate::Acc;
 use super::config::{self, FieldSpec};
 use super::fields::Fields;
 use super::fieldspec;
+use super::ident::Gvk;
 use super::refusal::{At, Refusal};
 use super::resource::Res;
 use super::value::{Map, Value};
@@ -21,17 +22,53 @@ fn set_one(resource: &mut Res, field: &str, entries: &[(String, String)]) {
     }
 }
 
+/// Where labels that go into selectors are written, beside the metadata: kind, group, version, path, create.
+const SELECTORS: [(&str, &str, &str, &str, bool); 12] = [
+    ("Service", "", "v1", "spec/selector", true),
+    ("ReplicationController", "", "v1", "spec/selector", true),
+    ("Deployment", "", "", "spec/selector/matchLabels", true),
+    ("ReplicaSet", "", "", "spec/selector/matchLabels", true),
+    ("DaemonSet", "", "", "spec/selector/matchLabels", true),
+    ("StatefulSet", "apps", "", "spec/selector/matchLabels", true),
+    ("Job", "batch", "", "spec/selector/matchLabels", false),
+    ("CronJob", "batch", "", "spec/jobTemplate/spec/selector/matchLabels", false),
+    ("PodDisruptionBudget", "policy", "", "spec/selector/matchLabels", false),
+    ("NetworkPolicy", "networking.k8s.io", "", "spec/podSelector/matchLabels", false),
+    ("NetworkPolicy", "networking.k8s.io", "", "spec/ingress/from/podSelector/matchLabels", false),
+    ("NetworkPolicy", "networking.k8s.io", "", "spec/egress/to/podSelector/matchLabels", false),
+];
+
+/// Sets labels of every object and of what selects by them.
+pub(super) fn set_with_selectors(at: &At, acc: &mut Acc, pairs: &[(String, String)]) -> Result<(), Refusal> {
+    set(acc, "labels", pairs);
+    let spec = |(kind, group, version, path, create): (&str, &str, &str, &str, bool)| FieldSpec {
+        gvk: Gvk::new(group, version, kind),
+        path: path.to_owned(),
+        create,
+    };
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let specs: Vec<FieldSpec> = SELECTORS.into_iter().map(spec).collect();
+    set_fields(at, acc, &specs, pairs)
+}
+
 /// Applies an entry of `labels`.
 pub(super) fn apply(at: &At, acc: &mut Acc, value: &Value) -> Result<(), Refusal> {
     let mut fields = Fields::new(at, value, "an entry of labels")?;
     let at = fields.at().clone();
     let pairs = fields.text_map("pairs")?;
-    for flag in ["includeSelectors", "includeTemplates", "includeVolumeClaimTemplates"] {
+    let selectors = fields.flag("includeSelectors")?;
+    for flag in ["includeTemplates", "includeVolumeClaimTemplates"] {
         fields.flag(flag)?;
     }
     let specs = config::specs(&mut fields, "fields")?;
     fields.finish()?;
-    set(acc, "labels", &pairs);
+    if selectors {
+        set_with_selectors(&at, acc, &pairs)?;
+    } else {
+        set(acc, "labels", &pairs);
+    }
     set_fields(&at, acc, &specs, &pairs)
 }
 

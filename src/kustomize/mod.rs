@@ -42,6 +42,8 @@ mod resource;
 mod schema;
 mod select;
 mod session;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use files::{Files, Memory};

@@ -1,7 +1,8 @@
 //! What comes out: the objects of a built tree, where each is from, and the references to Secrets.
 
-use super::refusal::Refusal;
 use std::collections::BTreeMap;
+
+use super::refusal::Refusal;
 
 /// Which files a kustomization may name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +126,8 @@ pub struct Referrer {
 pub struct Reference {
     /// The object that it stands in.
     pub from: Referrer,
-    /// The field: `spec.template.spec.containers[0].env[2].valueFrom.secretKeyRef.name`.
+    /// The field that holds the name: `spec.template.spec.containers[0].env[2].valueFrom.secretKeyRef.name`. A volume with
+    /// `items` gives one reference more for each key.
     pub path: String,
     /// The namespace of the Secret, if there is one.
     pub namespace: Option<String>,

@@ -52,7 +52,7 @@ pub(super) fn read_objects(at: &At, bytes: &[u8], inline: bool) -> Result<Vec<Do
         if document.index() > 0 && !document.has_marker() {
             return Err(here.unmodelled("no-document-marker", "a document starts without ---: kustomize may drop it"));
         }
-        let value = convert(&here, root)?;
+        let value = Converter { at: &here, left: MAX_VALUES, object: true }.value(root, 0)?;
         if value.is_null() || value.as_map().is_some_and(Map::is_empty) {
             continue;
         }
@@ -186,6 +186,10 @@ fn own_file(at: &At, error: &YamlError) -> Refusal {
 /// What is not YAML is not built; what kustomize's reader takes and ours does not may be.
 pub(super) fn faulty(at: &At, error: &YamlError) -> Refusal {
     match error {
+        // kustomize reads the first of two documents without a marker between them, and drops the other.
+        YamlError::Syntax { reason, .. } if reason.contains("document start") => {
+            at.unmodelled(error.code(), error.to_string())
+        }
         YamlError::Syntax { .. }
         | YamlError::DuplicateKey { .. }
         | YamlError::UnknownAnchor { .. }
@@ -196,12 +200,14 @@ pub(super) fn faulty(at: &At, error: &YamlError) -> Refusal {
 
 /// Makes a value of a node: aliases and merge keys are written out.
 pub(super) fn convert(at: &At, node: Node<'_>) -> Result<Value, Refusal> {
-    Converter { at, left: MAX_VALUES }.value(node, 0)
+    Converter { at, left: MAX_VALUES, object: false }.value(node, 0)
 }
 
 struct Converter<'a> {
     at: &'a At,
     left: usize,
+    /// Whether it is an object of Kubernetes, whose keys have to be texts.
+    object: bool,
 }
 
 impl Converter<'_> {
@@ -240,6 +246,23 @@ impl Converter<'_> {
                 let here = self.at.line(key.location().line);
                 return Err(here.unmodelled("complex-key", "a key is not a text"));
             };
+            if self.object && key.tag().is_none() {
+                let here = || self.at.line(key.location().line);
+                match key.plain_type() {
+                    PlainType::Int | PlainType::Float | PlainType::Bool | PlainType::Null => {
+                        return Err(here()
+                            .broken("key-not-a-string", "a key is not a string")
+                            .hinted("put it into quotes"));
+                    }
+                    PlainType::Timestamp => {
+                        return Err(here().unmodelled("key-not-a-string", "a key is a date to some readers"));
+                    }
+                    PlainType::Ambiguous if name.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c)) => {
+                        return Err(here().unmodelled("key-not-a-string", "a key is a number to some readers"));
+                    }
+                    _ => {}
+                }
+            }
             if name == "<<" && key.plain_type() == PlainType::Ambiguous {
                 merged.push(self.value(value, depth + 1)?);
             } else {
