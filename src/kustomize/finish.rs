@@ -30,8 +30,8 @@ pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
             return Err(at.broken("missing-name", "an object has lost its kind or its name on the way"));
         }
     }
+    distinct(at, &acc.resources).map_err(|refusal| of_twins(at, refusal, &acc.resources))?;
     acc.resources.retain(|resource| !is_local(resource));
-    distinct(at, &acc.resources).map_err(|refusal| of_hashes(at, refusal, &acc.resources))?;
     let mut build = Build::default();
     for resource in &acc.resources {
         let source = &resource.origin.source;
@@ -46,12 +46,14 @@ pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
     Ok(build)
 }
 
-/// Two names that get a hash are one name only if the contents are equal as well.
-fn of_hashes(at: &At, refusal: Refusal, resources: &[Res]) -> Refusal {
-    let plain: Vec<Res> = resources.iter().filter(|resource| !resource.name().ends_with(HASH)).cloned().collect();
-    match distinct(at, &plain) {
+/// Two names that get a hash are one name only if the contents are equal as well; and of an object that is built and
+/// one that is dropped, kustomize builds both.
+fn of_twins(at: &At, refusal: Refusal, resources: &[Res]) -> Refusal {
+    let sure = |resource: &&Res| !resource.name().ends_with(HASH) && !is_local(resource);
+    let sure: Vec<Res> = resources.iter().filter(sure).cloned().collect();
+    match distinct(at, &sure) {
         Err(refusal) => refusal,
-        Ok(()) => at.unmodelled("hash-collision", refusal.reason().message.clone()),
+        Ok(()) => at.unmodelled("unsure-collision", refusal.reason().message.clone()),
     }
 }
 

@@ -126,8 +126,8 @@ pub struct Referrer {
 pub struct Reference {
     /// The object that it stands in.
     pub from: Referrer,
-    /// The field that holds the name: `spec.template.spec.containers[0].env[2].valueFrom.secretKeyRef.name`. A volume with
-    /// `items` gives one reference more for each key.
+    /// The field that holds the name: `spec.template.spec.containers[0].env[2].valueFrom.secretKeyRef.name`; for a key
+    /// among the items of a volume, the field that holds the key: `spec.volumes[0].secret.items[1].key`.
     pub path: String,
     /// The namespace of the Secret, if there is one.
     pub namespace: Option<String>,

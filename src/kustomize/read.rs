@@ -109,7 +109,11 @@ fn validate(at: &At, value: &Value) -> Result<(), Refusal> {
         return Err(at.broken("bad-metadata", "metadata of this object is not a mapping"));
     }
     identity(at, value, &["metadata", "namespace"], "metadata.namespace")?;
-    identity(at, value, &["metadata", "name"], "metadata.name")?;
+    // The name of what configures a transformer means nothing.
+    let names_a_transformer = own(value) && kind.ends_with("Transformer");
+    if !names_a_transformer {
+        identity(at, value, &["metadata", "name"], "metadata.name")?;
+    }
     let name = value.at(&["metadata", "name"]).and_then(Value::scalar).unwrap_or_default();
     if name.is_empty() && !kind.ends_with("List") {
         return Err(at.broken("missing-name", format!("this {kind} has no metadata.name")));
@@ -133,11 +137,15 @@ pub(super) fn identity(at: &At, value: &Value, path: &[&str], what: &str) -> Res
 
 /// Takes the values out of a Secret, and out of everything what is too long to name anything.
 pub(super) fn empty(value: &mut Value) {
-    let own = value.get("apiVersion").and_then(Value::scalar) == Some("builtin");
-    if !own {
+    if !own(value) {
         shorten(value);
     }
     hide_secret(value);
+}
+
+/// Whether an object is the configuration of a built-in transformer or generator.
+fn own(value: &Value) -> bool {
+    value.get("apiVersion").and_then(Value::scalar) == Some("builtin")
 }
 
 /// Takes the values out of a Secret. What may become one is treated as one.

@@ -225,10 +225,13 @@ impl Search<'_> {
         let Some(named) = text(name).filter(|named| !named.is_empty()) else { return Ok(()) };
         let optional = text("optional") == Some("true");
         let items = value.get("items").and_then(Value::as_seq).unwrap_or_default();
-        let path = format!("{path}.{name}");
-        self.push(&path, text("namespace"), named, text("key"), optional)?;
-        let keys = items.iter().filter_map(|item| item.get("key").and_then(Value::scalar));
-        keys.into_iter().try_for_each(|key| self.push(&path, text("namespace"), named, Some(key), optional))
+        self.push(&format!("{path}.{name}"), text("namespace"), named, text("key"), optional)?;
+        for (index, item) in items.iter().enumerate() {
+            if let Some(key) = item.get("key").and_then(Value::scalar) {
+                self.push(&format!("{path}.items[{index}].key"), text("namespace"), named, Some(key), optional)?;
+            }
+        }
+        Ok(())
     }
 
     fn annotation(&mut self, value: &Value, path: &str) -> Result<(), Refusal> {

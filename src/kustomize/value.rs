@@ -111,13 +111,17 @@ impl Value {
         }
     }
 
-    /// Puts markers in place of every value of a mapping.
+    /// Puts markers in place of every value of a mapping, but for the directive of a patch.
     pub(super) fn hide_values(&mut self) {
+        let hides = |key: &str, value: &Value| {
+            let directive = key == "$patch" && matches!(value.scalar(), Some("merge" | "replace" | "delete"));
+            !directive && !matches!(value.data, Data::Hidden | Data::Null)
+        };
         match &mut self.data {
             Data::Map(map) => {
-                if map.values().any(|value| !matches!(value.data, Data::Hidden | Data::Null)) {
-                    for value in Rc::make_mut(map).values_mut().filter(|value| !value.is_null()) {
-                        *value = Value { line: value.line, data: Data::Hidden };
+                if map.iter().any(|(key, value)| hides(key, value)) {
+                    for (_, value) in Rc::make_mut(map).iter_mut().filter(|(key, value)| hides(key, value)) {
+                        value.data = Data::Hidden;
                     }
                 }
             }

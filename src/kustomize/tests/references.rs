@@ -31,7 +31,7 @@ fn references_follow_a_secret_and_not_what_is_not_there() {
             "spec.template.spec.containers[0].env[0].valueFrom.secretKeyRef.name p-db? password",
             "spec.template.spec.containers[0].envFrom[0].secretRef.name other -",
             "spec.template.spec.volumes[0].secret.secretName p-db -",
-            "spec.template.spec.volumes[0].secret.secretName p-db user",
+            "spec.template.spec.volumes[0].secret.items[0].key p-db user",
             "spec.template.spec.imagePullSecrets[0].name p-db -",
         ]
     );
