@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::config::{self, Config};
+use super::config::Config;
 use super::fields::{Entry, Fields};
 use super::files::is_within;
 use super::kustomization::{Kustomization, Shared};
@@ -46,10 +46,13 @@ impl Acc {
     }
 
     /// The configuration that holds here: the defaults and what was added.
-    pub(super) fn full_config(&self, at: &At) -> Result<Config, Refusal> {
-        let mut config = config::defaults();
+    pub(super) fn full_config(&self, at: &At, defaults: &Rc<Config>) -> Result<Rc<Config>, Refusal> {
+        if *self.config == Config::default() {
+            return Ok(defaults.clone());
+        }
+        let mut config = Config::clone(defaults);
         config.merge(at, &self.config)?;
-        Ok(config)
+        Ok(Rc::new(config))
     }
 }
 
@@ -207,7 +210,7 @@ impl Level<'_, '_> {
         if own != Config::default() {
             let at = self.kustomization.at.clone();
             // Against the defaults as well: a field that they have, with another `create`, is refused.
-            config::defaults().merge(&at, &own)?;
+            Config::clone(&self.session.defaults).merge(&at, &own)?;
             acc.configure(&at, &own)?;
         }
         Ok(())
@@ -233,7 +236,7 @@ impl Level<'_, '_> {
 
     fn transformers(&mut self, acc: &mut Acc) -> Result<(), Refusal> {
         let kustomization = self.kustomization;
-        let config = acc.full_config(&kustomization.at)?;
+        let config = acc.full_config(&kustomization.at, &self.session.defaults)?;
         for patch in self.strategic()? {
             patch.apply(acc, false)?;
         }

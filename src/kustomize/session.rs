@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::NAMES;
 use super::accumulate::Acc;
+use super::config::{self, Config};
 use super::files::{Files, is_within, join, parent};
 use super::kustomization::{Kustomization, Shared};
 use super::model::{LoadRestriction, Options};
@@ -19,6 +20,8 @@ type Cached<T> = Result<Rc<T>, Refusal>;
 pub(super) struct Session<'f> {
     files: &'f dyn Files,
     options: &'f Options,
+    /// What every kustomization starts with.
+    pub(super) defaults: Rc<Config>,
     kustomizations: HashMap<String, Cached<Kustomization>>,
     objects: HashMap<String, Cached<Vec<Document>>>,
     plain: HashMap<String, Cached<Value>>,
@@ -31,6 +34,7 @@ impl<'f> Session<'f> {
         Self {
             files,
             options,
+            defaults: Rc::new(config::defaults()),
             kustomizations: HashMap::new(),
             objects: HashMap::new(),
             plain: HashMap::new(),
