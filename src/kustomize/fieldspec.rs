@@ -40,8 +40,7 @@ pub(super) fn apply(
     if !create && !exists(&resource.value, &keys) {
         return Ok(());
     }
-    let what = format!("{} of {}", spec.path, resource.id());
-    walk(at, &keys, &mut resource.value, create, &what, set)
+    walk(at, &keys, &mut resource.value, create, &spec.path, set)
 }
 
 /// Whether anything stands at the end of the path, or on the way something that cannot be walked through.

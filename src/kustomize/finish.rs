@@ -112,7 +112,7 @@ fn object(resource: &Res) -> Object {
         original: (resource.origin.namespace.clone(), resource.origin.name.clone()),
         chain: resource.chain.iter().map(|step: &Rc<Step>| Step::clone(step)).collect(),
         keys,
-        immutable: field("immutable") == Some("true"),
+        immutable: field("immutable").filter(|_| secret || resource.kind() == "ConfigMap") == Some("true"),
         secret_type: field("type").filter(|_| secret).map(str::to_owned),
     }
 }

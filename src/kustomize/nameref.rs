@@ -1,6 +1,7 @@
 //! References that follow the names of what they refer to.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::accumulate::Acc;
 use super::config::{FieldSpec, NameReference};
@@ -22,8 +23,8 @@ struct Candidate {
     namespace: String,
     effective: String,
     original_effective: String,
-    prefixes: Vec<std::rc::Rc<str>>,
-    suffixes: Vec<std::rc::Rc<str>>,
+    prefixes: Vec<Rc<str>>,
+    suffixes: Vec<Rc<str>>,
 }
 
 impl Candidate {
@@ -63,32 +64,48 @@ pub(super) fn fix(at: &At, acc: &mut Acc, references: &[NameReference]) -> Resul
             }
         }
     }
+    let mut chosen = Chosen { references, known: HashMap::new() };
     for index in 0..acc.resources.len() {
         let referrer = Referrer::new(&acc.resources[index]);
         let here = at_of(at, &acc.resources[index]);
-        for reference in references {
-            for spec in &reference.fields {
-                if !acc.resources[index].was_selected(&spec.gvk) {
-                    continue;
-                }
-                let search = Search {
-                    at: &here,
-                    candidates: &candidates,
-                    by_name: &by_name,
-                    referrer: &referrer,
-                    target: &reference.target,
-                    role: role_of(spec, &acc.resources[index]),
-                };
-                // The kind is matched above, by what the object was first.
-                let spec = FieldSpec { gvk: Gvk::default(), path: spec.path.clone(), create: false };
-                fieldspec::apply(search.at, &spec, &mut acc.resources[index], false, &mut |value| search.set(value))?;
-                if spec.path == "metadata/name" {
-                    candidates[index].name = acc.resources[index].name().to_owned();
-                }
+        for (reference, spec) in chosen.of(&acc.resources[index]).iter() {
+            let search = Search {
+                at: &here,
+                candidates: &candidates,
+                by_name: &by_name,
+                referrer: &referrer,
+                target: &reference.target,
+                role: role_of(spec, &acc.resources[index]),
+            };
+            fieldspec::apply(&here, spec, &mut acc.resources[index], false, &mut |value| search.set(value))?;
+            if spec.path == "metadata/name" {
+                candidates[index].name = acc.resources[index].name().to_owned();
             }
         }
     }
     Ok(())
+}
+
+/// The fields that apply to an object, worked out once for each kind.
+struct Chosen<'r> {
+    references: &'r [NameReference],
+    known: HashMap<(String, String), Rc<Fields<'r>>>,
+}
+
+type Fields<'r> = Vec<(&'r NameReference, FieldSpec)>;
+
+impl<'r> Chosen<'r> {
+    fn of(&mut self, resource: &Res) -> Rc<Fields<'r>> {
+        let kind = (resource.api_version().to_owned(), resource.original_id().kind.to_owned());
+        let all = self.references.iter().flat_map(|one| one.fields.iter().map(move |spec| (one, spec)));
+        let fields = self.known.entry(kind).or_insert_with(|| {
+            let chosen = all.filter(|(_, spec)| resource.was_selected(&spec.gvk));
+            // The kind is matched here, by what the object was first.
+            let open = |spec: &FieldSpec| FieldSpec { gvk: Gvk::default(), path: spec.path.clone(), create: false };
+            Rc::new(chosen.map(|(one, spec)| (one, open(spec))).collect())
+        });
+        fields.clone()
+    }
 }
 
 /// A reference is refused at the object that holds it.
@@ -101,8 +118,8 @@ struct Referrer {
     effective: String,
     /// Namespaces of the service accounts that a RoleBinding names.
     subjects: Vec<String>,
-    prefixes: Vec<std::rc::Rc<str>>,
-    suffixes: Vec<std::rc::Rc<str>>,
+    prefixes: Vec<Rc<str>>,
+    suffixes: Vec<Rc<str>>,
 }
 
 impl Referrer {
@@ -255,14 +272,12 @@ impl Search<'_> {
     }
 
     fn same_context(&self, one: &Candidate, empty_fits: bool) -> bool {
-        let same = |a: &[std::rc::Rc<str>], b: &[std::rc::Rc<str>]| {
-            empty_fits && (a.is_empty() || b.is_empty()) || same_ending(a, b)
-        };
+        let same = |a: &[Rc<str>], b: &[Rc<str>]| empty_fits && (a.is_empty() || b.is_empty()) || same_ending(a, b);
         same(&one.prefixes, &self.referrer.prefixes) && same(&one.suffixes, &self.referrer.suffixes)
     }
 }
 
-fn same_ending(a: &[std::rc::Rc<str>], b: &[std::rc::Rc<str>]) -> bool {
+fn same_ending(a: &[Rc<str>], b: &[Rc<str>]) -> bool {
     let (short, long) = if a.len() > b.len() { (b, a) } else { (a, b) };
     if short.is_empty() { long.is_empty() } else { long.ends_with(short) }
 }
