@@ -25,7 +25,7 @@ const MAX_LEVELS: usize = 60;
 #[derive(Clone, Default)]
 pub(super) struct Acc {
     pub(super) resources: Vec<Res>,
-    /// What was configured beyond the defaults.
+    /// The fields that transformers touch: nothing before the first kustomization is gone through.
     pub(super) config: Rc<Config>,
     /// The folders that were gone through.
     pub(super) visited: BTreeSet<String>,
@@ -38,21 +38,18 @@ impl Acc {
         distinct(at, &self.resources)
     }
 
-    fn configure(&mut self, at: &At, config: &Config) -> Result<(), Refusal> {
-        if *config == Config::default() || *config == *self.config {
-            return Ok(());
-        }
-        Rc::make_mut(&mut self.config).merge(at, config)
+    /// Adds what is configured. Of two entries for one field, the first one is kept, and an entry for one kind takes the
+    /// place of the one for any: that is why nothing is copied without being merged.
+    fn configure(&mut self, at: &At, config: &Rc<Config>) -> Result<(), Refusal> {
+        if Rc::ptr_eq(&self.config, config) { Ok(()) } else { Rc::make_mut(&mut self.config).merge(at, config) }
     }
 
-    /// The configuration that holds here: the defaults and what was added.
-    pub(super) fn full_config(&self, at: &At, defaults: &Rc<Config>) -> Result<Rc<Config>, Refusal> {
+    /// Adds the defaults, shared as long as nothing else is configured.
+    fn configure_defaults(&mut self, at: &At, defaults: &Rc<Config>) -> Result<(), Refusal> {
         if *self.config == Config::default() {
-            return Ok(defaults.clone());
+            self.config = defaults.clone();
         }
-        let mut config = Config::clone(defaults);
-        config.merge(at, &self.config)?;
-        Ok(Rc::new(config))
+        self.configure(at, defaults)
     }
 }
 
@@ -133,7 +130,12 @@ impl Level<'_, '_> {
                 gathered.extend(documents.iter().map(|document| of_document(document, &file, &step)));
             } else {
                 let inner = self.included(&at, &entry.text, acc)?;
-                acc.configure(&at, &inner.config)?;
+                let defaults = self.session.defaults.clone();
+                if Rc::ptr_eq(&inner.config, &defaults) {
+                    acc.configure_defaults(&at, &defaults)?;
+                } else {
+                    acc.configure(&at, &inner.config)?;
+                }
                 gathered.extend(inner.resources.iter().map(|resource| {
                     let mut resource = resource.clone();
                     resource.step(&step);
@@ -200,6 +202,10 @@ impl Level<'_, '_> {
     }
 
     fn configurations(&mut self, acc: &mut Acc) -> Result<(), Refusal> {
+        let defaults = self.session.defaults.clone();
+        if self.kustomization.configurations.is_empty() {
+            return acc.configure_defaults(&self.kustomization.at, &defaults);
+        }
         let mut own = Config::default();
         for entry in &self.kustomization.configurations {
             let at = self.at(entry.line);
@@ -207,13 +213,9 @@ impl Level<'_, '_> {
             let at = At::new(&file, 1);
             own.merge(&at, &Config::read(&at, &value)?)?;
         }
-        if own != Config::default() {
-            let at = self.kustomization.at.clone();
-            // Against the defaults as well: a field that they have, with another `create`, is refused.
-            Config::clone(&self.session.defaults).merge(&at, &own)?;
-            acc.configure(&at, &own)?;
-        }
-        Ok(())
+        let mut config = Config::clone(&defaults);
+        config.merge(&self.kustomization.at, &own)?;
+        acc.configure(&self.kustomization.at, &Rc::new(config))
     }
 
     fn generators(&mut self, acc: &mut Acc) -> Result<(), Refusal> {
@@ -236,7 +238,7 @@ impl Level<'_, '_> {
 
     fn transformers(&mut self, acc: &mut Acc) -> Result<(), Refusal> {
         let kustomization = self.kustomization;
-        let config = acc.full_config(&kustomization.at, &self.session.defaults)?;
+        let config = acc.config.clone();
         for patch in self.strategic()? {
             patch.apply(acc, false)?;
         }

@@ -59,7 +59,10 @@ impl Config {
                 None => self.references.push(reference.clone()),
             }
         }
-        self.references.sort_by_key(|reference| rank(&reference.target));
+        for specs in [&mut self.prefix, &mut self.suffix, &mut self.namespace] {
+            specs.sort_by_cached_key(|spec| rank(&spec.gvk));
+        }
+        self.references.sort_by_cached_key(|reference| rank(&reference.target));
         Ok(())
     }
 

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::accumulate::Acc;
-use super::config::Config;
 use super::model::{Build, Object, Step};
 use super::nameref;
 use super::references;
@@ -16,14 +15,14 @@ use crate::format;
 const LOCAL: &str = "config.kubernetes.io/local-config";
 
 /// Makes what is gathered at the root into what is built.
-pub(super) fn finish(at: &At, acc: &Acc, defaults: &Rc<Config>) -> Result<Build, Refusal> {
+pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
     let mut acc = acc.clone();
     for resource in acc.resources.iter_mut().filter(|resource| resource.needs_hash) {
         resource.remember();
         let name = format!("{}{HASH}", resource.name());
         resource.set_name(&name);
     }
-    let config = acc.full_config(at, defaults)?;
+    let config = acc.config.clone();
     nameref::fix(at, &mut acc, &config.references)?;
     for resource in &acc.resources {
         let nameless = resource.name().is_empty() && !resource.kind().ends_with("List");

@@ -66,8 +66,8 @@ pub(super) fn fix(at: &At, acc: &mut Acc, references: &[NameReference]) -> Resul
     }
     let mut chosen = Chosen { references, known: HashMap::new() };
     for index in 0..acc.resources.len() {
-        let referrer = Referrer::new(&acc.resources[index]);
         let here = at_of(at, &acc.resources[index]);
+        let referrer = Referrer::new(&here, &acc.resources[index])?;
         for (reference, spec) in chosen.of(&acc.resources[index]).iter() {
             let search = Search {
                 at: &here,
@@ -123,19 +123,24 @@ struct Referrer {
 }
 
 impl Referrer {
-    fn new(resource: &Res) -> Self {
+    fn new(at: &At, resource: &Res) -> Result<Self, Refusal> {
         let subjects = resource.value.get("subjects").and_then(Value::as_seq).unwrap_or_default();
         let of_account = |subject: &Value| {
             let account = subject.get("kind").and_then(Value::scalar) == Some("ServiceAccount");
             subject.get("namespace").and_then(Value::scalar).filter(|_| account).map(str::to_owned)
         };
         let subjects = if resource.kind() == "RoleBinding" { subjects } else { &[] };
-        Self {
+        let account = |subject: &&Value| subject.get("kind").and_then(Value::scalar) == Some("ServiceAccount");
+        let text = |subject: &Value| subject.get("namespace").is_none_or(|found| matches!(found.data, Data::Str(_)));
+        if !subjects.iter().filter(account).all(text) {
+            return Err(at.unmodelled("bad-subject", "a subject of this binding has a namespace that is no text"));
+        }
+        Ok(Self {
             effective: resource.effective_namespace().to_owned(),
             subjects: subjects.iter().filter_map(of_account).collect(),
             prefixes: resource.prefixes.clone(),
             suffixes: resource.suffixes.clone(),
-        }
+        })
     }
 
     fn is_cluster_scoped(&self) -> bool {

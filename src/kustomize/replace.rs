@@ -147,12 +147,20 @@ fn read_options(at: &At, value: Option<&Value>) -> Result<Options, Refusal> {
 /// Applies replacements, one after the other.
 pub(super) fn apply(replacements: &[Replacement], acc: &mut Acc) -> Result<(), Refusal> {
     for replacement in replacements {
-        let value = replacement.value(acc)?;
+        let (source, mut value) = replacement.value(acc)?;
         for target in &replacement.targets {
-            for resource in &mut acc.resources {
-                if target.chooses(resource) {
-                    target.write(resource, &value)?;
+            for (index, resource) in acc.resources.iter_mut().enumerate() {
+                if !target.chooses(resource) {
+                    continue;
                 }
+                for path in &target.paths {
+                    target.write(resource, path, &value)?;
+                    // kustomize keeps hold of the field itself: what is written there is what is copied from then on.
+                    if source == Some(index) {
+                        value = replacement.again(resource)?.unwrap_or(value);
+                    }
+                }
+                target.after(resource)?;
             }
         }
     }
@@ -160,15 +168,16 @@ pub(super) fn apply(replacements: &[Replacement], acc: &mut Acc) -> Result<(), R
 }
 
 impl Replacement {
-    fn value(&self, acc: &Acc) -> Result<Value, Refusal> {
+    /// The value, and the index of the object that it is a field of.
+    fn value(&self, acc: &Acc) -> Result<(Option<usize>, Value), Refusal> {
         let at = &self.at;
         let (gvk, name, namespace, path, written, options) = match &self.source {
-            Source::Value(value) => return Ok(value.clone()),
+            Source::Value(value) => return Ok((None, value.clone())),
             Source::Object { gvk, name, namespace, path, written, options } => {
                 (gvk, name, namespace, path, written, options)
             }
         };
-        let mut chosen = acc.resources.iter().filter(|resource| {
+        let mut chosen = acc.resources.iter().enumerate().filter(|(_, resource)| {
             ids(resource).any(|id| {
                 let (group, version) = group_version(id.api_version);
                 (name.is_empty() || name == id.name)
@@ -176,7 +185,7 @@ impl Replacement {
                     && gvk.selects(group, version, id.kind)
             })
         });
-        let Some(resource) = chosen.next() else {
+        let Some((index, resource)) = chosen.next() else {
             return Err(at.broken("no-source", "there is no object for the source of a replacement"));
         };
         if chosen.next().is_some() {
@@ -189,8 +198,16 @@ impl Replacement {
             Data::Null => Err(at.broken("no-source", "the source of a replacement is null")),
             Data::Map(map) if map.is_empty() => Err(at.broken("no-source", "the source of a replacement is empty")),
             Data::Seq(items) if items.is_empty() => Err(at.broken("no-source", "the source of a replacement is empty")),
-            _ if is_stale(written) => Ok(Value::hidden()),
-            _ => refine(at, found, options),
+            _ if is_stale(written) => Ok((None, Value::hidden())),
+            _ => Ok((options.delimiter.is_empty().then_some(index), refine(at, found, options)?)),
+        }
+    }
+
+    /// What the field of the source holds now.
+    fn again(&self, resource: &Res) -> Result<Option<Value>, Refusal> {
+        match &self.source {
+            Source::Value(_) => Ok(None),
+            Source::Object { path, .. } => Ok(path::look_up(&self.at, &resource.value, path)?.cloned()),
         }
     }
 }
@@ -239,19 +256,22 @@ impl Target {
             && ids(resource).any(|id| self.select.selects_id(&id))
     }
 
-    fn write(&self, resource: &mut Res, value: &Value) -> Result<(), Refusal> {
+    fn write(&self, resource: &mut Res, path: &(String, Vec<Part>), value: &Value) -> Result<(), Refusal> {
         let at = &self.at;
-        for (written, path) in &self.paths {
-            let create = self.options.create.then_some(value);
-            let count = path::visit(at, &mut resource.value, path, create, &mut |field| self.set(at, field, value))?;
-            if count == 0 {
-                let message = format!("a target of a replacement has no field {}", super::session::show(written));
-                return Err(at.broken("no-such-field", message));
+        let create = self.options.create.then_some(value);
+        match path::visit(at, &mut resource.value, &path.1, create, &mut |field| self.set(at, field, value))? {
+            0 => {
+                let message = format!("a target of a replacement has no field {}", super::session::show(&path.0));
+                Err(at.broken("no-such-field", message))
             }
+            _ => Ok(()),
         }
+    }
+
+    fn after(&self, resource: &mut Res) -> Result<(), Refusal> {
         read::hide_secret(&mut resource.value);
-        resource.check(at)?;
-        super::names::too_long(at, resource)?;
+        resource.check(&self.at)?;
+        super::names::too_long(&self.at, resource)?;
         resource.step(&self.step.clone());
         Ok(())
     }

@@ -28,7 +28,7 @@ fn build_in(session: &mut Session<'_>, folder: &str) -> Result<Build, Refusal> {
             Rc::new(acc)
         }
     };
-    finish(&kustomization.at, &acc, &session.defaults)
+    finish(&kustomization.at, &acc)
 }
 
 /// Finds every kustomization that no other one includes, and builds each.
