@@ -65,6 +65,7 @@
 //! - [`format`](mod@format), [`yaml`]: the text of sealed things; documents with byte spans and edits that are proved.
 //! - [`envelope`], [`seal`], [`open`]: the DEK and its age file; one value; a whole document, fail closed.
 //! - [`manifest`], [`policy`]: what Kubernetes means; whom a path is sealed for.
+//! - [`kustomize`]: what kustomize makes of a tree: the final namespace and name of every object, or a refusal.
 //! - [`rewrite`], [`check`]: what to do to a file, and the edits that do it; what is wrong with a file, without any key.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods))]
 
@@ -72,6 +73,7 @@ pub mod api;
 pub mod check;
 pub mod envelope;
 pub mod format;
+pub mod kustomize;
 pub mod manifest;
 pub mod open;
 pub mod policy;

@@ -1,0 +1,76 @@
+//! The files of a repository, as the resolver asks for them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// The files of a repository.
+///
+/// Paths are relative to its top, separated by `/`, without `.`, `..` and empty parts; the top itself is `""`.
+pub trait Files {
+    /// The bytes of a file, through symbolic links; none if there is no such file.
+    fn read(&self, path: &str) -> Option<Cow<'_, [u8]>>;
+
+    /// Whether there is a folder, through symbolic links.
+    fn is_folder(&self, path: &str) -> bool;
+
+    /// Every file, sorted.
+    fn paths(&self) -> Vec<String>;
+
+    /// The same file or folder without any symbolic link in its path; none if it leads out of the repository or to
+    /// nothing.
+    fn real(&self, path: &str) -> Option<String>;
+}
+
+/// Files held in memory, without symbolic links: for tests, and for callers that read ahead.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory(pub BTreeMap<String, Vec<u8>>);
+
+impl Files for Memory {
+    fn read(&self, path: &str) -> Option<Cow<'_, [u8]>> {
+        self.0.get(path).map(|bytes| Cow::Borrowed(bytes.as_slice()))
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        if path.is_empty() {
+            return true;
+        }
+        let inside = format!("{path}/");
+        self.0.range(inside.clone()..).next().is_some_and(|(found, _)| found.starts_with(&inside))
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+
+    fn real(&self, path: &str) -> Option<String> {
+        (self.0.contains_key(path) || self.is_folder(path)).then(|| path.to_owned())
+    }
+}
+
+/// A path below a folder, without `.` and `..`; none if it leads out of the repository.
+pub(super) fn join(folder: &str, path: &str) -> Option<String> {
+    if path.starts_with('/') {
+        return None;
+    }
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
+/// The folder that a file or folder stands in.
+pub(super) fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Whether a path is a folder or lies below it.
+pub(super) fn is_within(path: &str, folder: &str) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

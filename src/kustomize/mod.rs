@@ -1,0 +1,68 @@
+//! What kustomize makes of a tree of files: the final namespace and name of every object, or a refusal.
+//!
+//! [`build`] does what `kustomize build` does to one folder, as far as names, namespaces and references to Secrets go;
+//! [`resolve`] does it for every kustomization of a repository that no other one includes. Both are pure: a tree of
+//! [`Files`] in, answers out, no kustomize needed.
+//!
+//! # Flow
+//! A session reads each file once. `accumulate` goes through one kustomization in kustomize's own
+//! order: resources, generators, components, then patches, namespace, prefix, suffix, labels, JSON patches,
+//! replacements and transformers in files of their own. `finish` does what happens once, at the root: hashes, references
+//! that follow names, and what is dropped.
+//!
+//! # Guarantees
+//! What is not modelled is refused by name, with file and line: never a guess. The values of Secrets, of literals and of
+//! the files of generators are put away while a file is read, and no [`Refusal`] holds any. Nesting, sizes and
+//! expressions are bounded.
+
+mod accumulate;
+mod config;
+mod fields;
+mod fieldspec;
+mod files;
+mod finish;
+mod generate;
+mod ident;
+mod json_patch;
+mod kustomization;
+mod labels;
+mod merge;
+mod model;
+mod nameref;
+mod names;
+mod patch;
+mod path;
+mod plugin;
+mod read;
+mod references;
+mod refusal;
+mod replace;
+mod resolve;
+mod resource;
+mod schema;
+mod select;
+mod session;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use files::{Files, Memory};
+pub use model::{Build, LoadRestriction, Object, Options, Place, Reference, Referrer, Resolution, Source, Step};
+pub use references::{KINDS, KindSites, POD, Site};
+pub use refusal::{Reason, Refusal};
+
+/// The names that kustomize takes for its file.
+pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
+/// Builds the kustomization in a folder.
+///
+/// # Errors
+/// Whatever [`Refusal`] names.
+pub fn build(files: &dyn Files, folder: &str, options: &Options) -> Result<Build, Refusal> {
+    resolve::build(files, folder, options)
+}
+
+/// Finds every kustomization that no other one includes, and builds each.
+pub fn resolve(files: &dyn Files, options: &Options) -> Resolution {
+    resolve::resolve(files, options)
+}

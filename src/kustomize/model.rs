@@ -1,0 +1,161 @@
+//! What comes out: the objects of a built tree, where each is from, and the references to Secrets.
+
+use std::collections::BTreeMap;
+
+use super::refusal::Refusal;
+
+/// Which files a kustomization may name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadRestriction {
+    /// Those in its own folder or below: what `kustomize build` and `kubectl -k` do unless told otherwise.
+    #[default]
+    RootOnly,
+    /// Any: `--load-restrictor LoadRestrictionsNone`, and what Flux does.
+    None,
+}
+
+/// How to build.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Which files a kustomization may name.
+    pub load_restriction: LoadRestriction,
+}
+
+impl Options {
+    /// The same options, with another restriction.
+    #[must_use]
+    pub fn with_load_restriction(mut self, restriction: LoadRestriction) -> Self {
+        self.load_restriction = restriction;
+        self
+    }
+}
+
+/// What a kustomization builds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Build {
+    /// Every object, in the order of the build.
+    pub objects: Vec<Object>,
+    /// Every place that names a Secret.
+    pub references: Vec<Reference>,
+}
+
+/// One object of a built tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// `apiVersion` as built.
+    pub api_version: String,
+    /// `kind` as built.
+    pub kind: String,
+    /// `metadata.namespace` as built.
+    pub namespace: Option<String>,
+    /// `metadata.name` as built, without the hash of the content.
+    pub name: String,
+    /// Whether kustomize adds a hash of the content to the name: `-` and ten characters.
+    pub hashed: bool,
+    /// Where it is written.
+    pub source: Source,
+    /// Namespace and name as they are written.
+    pub original: (Option<String>, String),
+    /// What was done to it on the way, in order.
+    pub chain: Vec<Step>,
+    /// The names of the data keys of a Secret, a SealedSecret or a ConfigMap, sorted. Never a value.
+    pub keys: Vec<String>,
+    /// Whether `immutable` is true.
+    pub immutable: bool,
+    /// The `type` of a Secret, or the one that a SealedSecret asks for.
+    pub secret_type: Option<String>,
+}
+
+/// Where an object is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source {
+    /// The file, from the top of the repository.
+    pub file: String,
+    /// The line in it, from 1.
+    pub line: usize,
+    /// The place in the file.
+    pub place: Place,
+}
+
+/// The place of an object in a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A document.
+    Document {
+        /// Its number in the file, from 0, empty documents counted.
+        document: usize,
+        /// The indexes of the items that lead to it, if the document is a list.
+        items: Vec<usize>,
+    },
+    /// An entry of a generator.
+    Generator {
+        /// The field, such as `secretGenerator`, or the kind of a generator in a file of its own.
+        field: &'static str,
+        /// The number of the entry, from 0.
+        entry: usize,
+    },
+}
+
+/// One thing that was done to an object on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Step {
+    /// The file that says so, from the top of the repository.
+    pub file: String,
+    /// The line in it, from 1.
+    pub line: usize,
+    /// What was done, as it is written there: `namePrefix: p-`.
+    pub what: String,
+}
+
+/// The object that a reference stands in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Referrer {
+    /// `apiVersion` as built.
+    pub api_version: String,
+    /// `kind` as built.
+    pub kind: String,
+    /// `metadata.namespace` as built.
+    pub namespace: Option<String>,
+    /// `metadata.name` as built, without a hash.
+    pub name: String,
+}
+
+/// A place that names a Secret, or one of its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// The object that it stands in.
+    pub from: Referrer,
+    /// The field that holds the name: `spec.template.spec.containers[0].env[2].valueFrom.secretKeyRef.name`; for a key
+    /// among the items of a volume, the field that holds the key: `spec.volumes[0].secret.items[1].key`.
+    pub path: String,
+    /// The namespace of the Secret, if there is one.
+    pub namespace: Option<String>,
+    /// The name of the Secret as built, without the hash.
+    pub name: String,
+    /// Whether the name is that of an object whose name gets a hash, and follows it.
+    pub hashed: bool,
+    /// The data key, if one is named.
+    pub key: Option<String>,
+    /// Whether the Secret, or the key, may be missing.
+    pub optional: bool,
+}
+
+/// Every kustomization of a repository that no other one includes, and what each builds.
+#[derive(Clone, Debug, Default)]
+pub struct Resolution {
+    /// By the folder of the kustomization.
+    pub roots: BTreeMap<String, Result<Build, Refusal>>,
+    /// For each file that objects are written in: the root, and the index of the object in its build.
+    pub index: BTreeMap<String, Vec<(String, usize)>>,
+}
+
+impl Resolution {
+    /// The objects that are written in a file, with the root that builds each.
+    pub fn of_file<'a>(&'a self, file: &str) -> impl Iterator<Item = (&'a str, &'a Object)> {
+        self.index.get(file).into_iter().flatten().filter_map(|(root, index)| {
+            let build = self.roots.get(root)?.as_ref().ok()?;
+            Some((root.as_str(), build.objects.get(*index)?))
+        })
+    }
+}

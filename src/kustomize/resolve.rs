@@ -1,0 +1,89 @@
+//! All kustomizations of a repository at once.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::NAMES;
+use super::accumulate;
+use super::files::{Files, join, parent};
+use super::finish::finish;
+use super::model::{Build, Options, Resolution};
+use super::refusal::{At, Refusal};
+use super::session::Session;
+
+/// Builds the kustomization in a folder.
+pub(super) fn build(files: &dyn Files, folder: &str, options: &Options) -> Result<Build, Refusal> {
+    build_in(&mut Session::new(files, options), folder)
+}
+
+fn build_in(session: &mut Session<'_>, folder: &str) -> Result<Build, Refusal> {
+    let at = At::new(folder, 1);
+    let outside = || at.unmodelled("outside-repository", "this folder is not in the repository");
+    let folder = join("", folder).and_then(|folder| session.real(&folder)).ok_or_else(outside)?;
+    let kustomization = session.kustomization(&folder)?;
+    let acc = match session.built.get(&folder) {
+        Some(known) => known.clone()?,
+        None => {
+            let acc = accumulate::enter(session, &mut Vec::new(), &folder, &kustomization, Default::default())?;
+            Rc::new(acc)
+        }
+    };
+    finish(&kustomization.at, &acc)
+}
+
+/// Finds every kustomization that no other one includes, and builds each.
+pub(super) fn resolve(files: &dyn Files, options: &Options) -> Resolution {
+    let mut session = Session::new(files, options);
+    let folders: BTreeSet<String> = session
+        .paths()
+        .iter()
+        .filter(|path| NAMES.contains(&path.rsplit('/').next().unwrap_or(path)))
+        .map(|path| parent(path).to_owned())
+        .collect();
+    let included = included(&mut session, &folders);
+    let mut resolution = Resolution::default();
+    for folder in &folders {
+        let is_component = session.kustomization(folder).is_ok_and(|kustomization| kustomization.is_component);
+        // Kustomizations in a circle include each other: each of them is a root, so that none goes unsaid.
+        if is_component || included.contains(folder) && !in_circle(&mut session, folder) {
+            continue;
+        }
+        let built = build_in(&mut session, folder);
+        if let Ok(build) = &built {
+            for (index, object) in build.objects.iter().enumerate() {
+                resolution.index.entry(object.source.file.clone()).or_default().push((folder.clone(), index));
+            }
+        }
+        resolution.roots.insert(folder.clone(), built);
+    }
+    resolution
+}
+
+/// The folders that any kustomization includes, whether it can be built or not.
+fn included(session: &mut Session<'_>, folders: &BTreeSet<String>) -> BTreeSet<String> {
+    folders.iter().flat_map(|folder| includes(session, folder)).collect()
+}
+
+/// The folders that one kustomization includes.
+fn includes(session: &mut Session<'_>, folder: &str) -> Vec<String> {
+    let Ok(kustomization) = session.kustomization(folder) else { return Vec::new() };
+    let lists =
+        [&kustomization.resources, &kustomization.components, &kustomization.generators, &kustomization.transformers];
+    let entries = lists.into_iter().flatten();
+    entries.filter_map(|entry| session.folder(&kustomization.at, folder, &entry.text).ok()).collect()
+}
+
+/// Whether a folder includes itself, on whatever way.
+fn in_circle(session: &mut Session<'_>, folder: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = includes(session, folder);
+    while let Some(inner) = next.pop() {
+        if inner == folder {
+            return true;
+        }
+        if seen.insert(inner.clone()) {
+            next.extend(includes(session, &inner));
+        }
+    }
+    false
+}
