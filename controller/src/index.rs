@@ -206,9 +206,9 @@ impl Record {
     }
 
     /// Begins anew as who leads again: another leader may have told something meanwhile, and an appointment that came due
-    /// in between was not kept.
+    /// in between was not kept. One that is to come is: an API server that is too busy to renew a Lease is not asked for
+    /// everything at once.
     pub fn lead_again(&mut self) {
-        (self.waiting, self.tries) = (false, 0);
         if self.told.ready == Some(false) {
             (self.tried, self.unsaved) = (None, None);
         }

@@ -183,7 +183,7 @@ fn take_over(new: &mut Res, old: &Res, behavior: Behavior) {
     if behavior == Behavior::Merge {
         for field in ["data", "binaryData"] {
             for (key, value) in old.value.get(field).and_then(Value::as_map).into_iter().flatten() {
-                if !new.value.at(&[field, key]).is_some_and(|value| !value.is_null()) {
+                if new.value.at(&[field, key]).is_none_or(|value| value.is_null()) {
                     new.value.child(field).set(key, value.clone());
                 }
             }

@@ -53,7 +53,7 @@ impl<'a> Namespace<'a> {
     }
 
     fn set(&self, at: &At, resource: &mut Res) -> Result<(), Refusal> {
-        if !resource.is_cluster_scoped() && !(self.unset_only && !resource.namespace().is_empty()) {
+        if !resource.is_cluster_scoped() && (!self.unset_only || resource.namespace().is_empty()) {
             resource.set_namespace(self.namespace);
         }
         let is_binding = matches!(resource.kind(), "RoleBinding" | "ClusterRoleBinding");

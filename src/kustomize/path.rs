@@ -163,8 +163,8 @@ pub(super) fn visit(
             }
             // Of items that are scalars, the rest of the path is passed over.
             let rest = if field.is_empty() { &[] } else { rest };
-            let chosen = items.iter_mut().filter(|item| fits(item));
-            chosen.fold(Ok(0), |count, item| Ok(count? + visit(at, item, rest, create, set)?))
+            let mut chosen = items.iter_mut().filter(|item| fits(item));
+            chosen.try_fold(0, |count, item| Ok(count + visit(at, item, rest, create, set)?))
         }
     }
 }

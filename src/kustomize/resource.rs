@@ -195,7 +195,7 @@ pub(super) fn distinct(at: &At, resources: &[Res]) -> Result<(), Refusal> {
     let mut seen = HashSet::with_capacity(resources.len());
     match resources.iter().find(|resource| !seen.insert(resource.id())) {
         None => Ok(()),
-        Some(twice) => Err(at.broken("id-collision", collision(&resources[..], twice))),
+        Some(twice) => Err(at.broken("id-collision", collision(resources, twice))),
     }
 }
 
