@@ -1,5 +1,6 @@
 //! Which files the kustomizations of a tree list as patches.
 
+use crate::kustomize::join;
 use crate::yaml::{Node, Stream};
 
 /// The names that kustomize takes for its file.
@@ -45,21 +46,6 @@ fn path_of(entry: Node<'_>) -> Option<&str> {
 
 fn follow(node: Node<'_>) -> Node<'_> {
     node.target().unwrap_or(node)
-}
-
-/// A path below a folder, without `.` and `..`; none if it leads out of the repository.
-fn join(folder: &str, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop()?;
-            }
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }
 
 #[cfg(test)]

@@ -47,8 +47,8 @@ impl Files for Memory {
     }
 }
 
-/// A path below a folder, without `.` and `..`; none if it leads out of the repository.
-pub(super) fn join(folder: &str, path: &str) -> Option<String> {
+/// A path below a folder, without `.` and `..`; none if it is absolute or leads out of the repository.
+pub(crate) fn join(folder: &str, path: &str) -> Option<String> {
     if path.starts_with('/') {
         return None;
     }

@@ -46,6 +46,7 @@ mod session;
 mod tests;
 mod value;
 
+pub(crate) use files::join;
 pub use files::{Files, Memory};
 pub use model::{Build, LoadRestriction, Object, Options, Place, Reference, Referrer, Resolution, Source, Step};
 pub use references::{KINDS, KindSites, POD, Site};
