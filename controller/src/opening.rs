@@ -111,7 +111,10 @@ fn fault(error: &OpenError) -> Fault {
     Fault::new(reason, message).keys(keys)
 }
 
-/// Opens a document on a thread that may be busy for a while; a defect that ends it ends nothing else.
+/// Opens a document on a thread that may be busy for a while.
+///
+/// A panic ends the process, here as everywhere. What is left to go wrong is a runtime that ends: nobody writes any more what
+/// is answered then.
 pub async fn open_apart(
     key: &Key,
     understood: Arc<Understood>,

@@ -113,6 +113,11 @@ impl Queue {
         }
     }
 
+    /// Whether a job of it runs.
+    pub fn runs(&self, key: &Key) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.running)
+    }
+
     /// Forgets a document: its turn and its appointment. A job that runs is let run.
     pub fn remove(&mut self, key: &Key) {
         if let Some(entry) = self.entries.get_mut(key) {

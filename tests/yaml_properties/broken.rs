@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ageseal::yaml::{EditError, Editor, Node, Place, Stream};
+use ageseal_testkit::Random;
 
-use crate::generate::{self, Random};
+use crate::generate;
 use crate::{oracle, run};
 
 /// Bytes that mean something to YAML, or break UTF-8.

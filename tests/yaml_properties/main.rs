@@ -10,7 +10,7 @@ mod oracle;
 use std::cell::Cell;
 
 use ageseal::yaml::{EditError, Editor, Node, Place, Stream, Value};
-use generate::Random;
+use ageseal_testkit::Random;
 use oracle::Tree;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};

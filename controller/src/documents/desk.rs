@@ -200,7 +200,8 @@ impl Desk {
             }
             News::Changed { object } => self.sighted(object),
             News::Gone { object } => {
-                if let Some(record) = self.records.get_mut(&object.key) {
+                // Only a job that runs has anything to tell that this contradicts.
+                if let (true, Some(record)) = (self.queue.runs(&object.key), self.records.get_mut(&object.key)) {
                     record.gone.push(object.sight.uid.clone());
                 }
                 if self.sights.get(&object.key).is_some_and(|sight| sight.uid == object.sight.uid) {

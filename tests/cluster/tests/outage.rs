@@ -285,10 +285,8 @@ async fn an_api_server_that_is_too_busy_is_asked_again_until_it_is_not() {
     })
     .await;
     flood.shutdown().await;
-    // It passes: others and limit are gone.
-    let lifted = plane.kubectl(&["delete", "flowschema", "starved"]);
-    assert!(lifted.success(), "{}", lifted.stderr_text());
-    site.until_opened(SOON * 3, &expected).await;
+    // The limit stays; only the others are gone.
+    site.until_opened(SOON, &expected).await;
     assert_eq!((controller.ended(), history.deletions()), (None, 0));
     history.never_went_back();
 }
@@ -335,7 +333,7 @@ async fn clients_that_write_the_same_objects_all_the_time_cost_little_and_win_no
     let refused = asked.iter().filter(|event| event.code == 409).count();
     assert!(touches > 200 && refused > 0, "that was no storm: {touches} touches, {refused} refused");
     // What the documents need, and a few looks at each of those that are fought over.
-    assert!(asked.len() < 20 * 4 + 6 * 200, "{} requests for {touches} touches", asked.len());
+    assert!(asked.len() < 20 * 4 + 6 * 60, "{} requests for {touches} touches", asked.len());
     assert_eq!(history.deletions(), 0);
     history.never_went_back();
 }

@@ -1,13 +1,13 @@
 //! How a random tree is made, in parts that can be taken away one by one.
 
-mod random;
 mod unit;
 
 use std::collections::BTreeMap;
 
-use crate::archive::{Entry, Tree};
-use random::Random;
+use ageseal_testkit::Random;
 use unit::{Grower, Unit};
+
+use crate::archive::{Entry, Tree};
 
 /// A part of a file: a field with the items of its list, or a document.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ pub struct Forest {
 
 impl Forest {
     pub fn grow(seed: u64) -> Self {
-        let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37_79b9);
+        let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37_79b9);
         let mut forest = Self { files: BTreeMap::new(), roots: Vec::new() };
         let mut units: Vec<Unit> = Vec::new();
         let count = 1 + random.below(5);

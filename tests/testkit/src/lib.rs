@@ -5,6 +5,7 @@
 //!   control plane. [`kubeseal`], [`sealed_secrets_controller`], [`sops`], [`rsa_oaep`]: the peers of the figures.
 //! - [`run`] and [`Command`]: one program, its standard input, what came of it.
 //! - [`Scratch`]: a folder that is gone when the test ends.
+//! - [`Random`]: numbers that can be had again.
 //! - [`vectors`]: the test vectors of the sealed format.
 //!
 //! Nothing here skips a test in silence: what is missing is a panic whose text says what to install or to set.
@@ -16,6 +17,7 @@
 
 mod command;
 mod programs;
+mod random;
 mod scratch;
 mod vectors;
 
@@ -24,5 +26,6 @@ pub use programs::{
     ASSETS_VARIABLE, TOOLS_VARIABLE, age, age_keygen, etcd, glua, independent, kube_apiserver, kube_controller_manager,
     kubectl, kubeseal, kustomize, rsa_oaep, sealed_secrets_controller, sops, target_directory, workspace_root,
 };
+pub use random::Random;
 pub use scratch::Scratch;
 pub use vectors::{Expect, Vector, vectors};

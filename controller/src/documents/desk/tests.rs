@@ -154,6 +154,17 @@ async fn what_the_watch_told_while_a_job_ran_is_not_forgotten() {
 }
 
 #[tokio::test]
+async fn what_is_gone_is_kept_for_a_job_that_runs_alone() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: doc("shop", "10", ready()) });
+    desk.set_leading(false);
+    for version in 0..100 {
+        desk.secret(News::Gone { object: secret("s-1", &version.to_string()) });
+    }
+    assert!(desk.records[&key()].gone.is_empty(), "a standby has no job");
+}
+
+#[tokio::test]
 async fn what_was_fetched_later_than_it_was_watched_is_not_fetched_again() {
     let mut desk = desk();
     desk.document(News::Changed { object: new() });

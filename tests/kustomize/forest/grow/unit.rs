@@ -4,8 +4,8 @@ mod change;
 
 use std::collections::BTreeMap;
 
-use super::random::Random;
 use super::{File, Part};
+use ageseal_testkit::Random;
 
 /// An object as a unit above sees it, near enough to write patches that mostly meet it.
 #[derive(Clone)]
