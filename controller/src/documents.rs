@@ -5,6 +5,7 @@
 
 mod desk;
 mod lists;
+mod pace;
 mod tell;
 
 use std::future::pending;

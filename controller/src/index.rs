@@ -152,6 +152,11 @@ impl Sight {
         Self { uid: record.uid.clone(), resource_version: record.resource_version.clone() }
     }
 
+    /// Whether this is of the same Secret, later.
+    pub fn is_after(&self, other: &Self) -> bool {
+        self.uid == other.uid && is_later(&self.resource_version, &other.resource_version)
+    }
+
     fn is(&self, record: &SecretRecord) -> bool {
         self.uid == record.uid && self.resource_version == record.resource_version
     }

@@ -59,6 +59,14 @@ impl Queue {
         self.appointments.push(Reverse((at, self.next, key.clone())));
     }
 
+    /// Takes the turn away and makes an appointment instead: what asked for the turn asked before the wait was known.
+    pub fn postpone(&mut self, key: &Key, at: Instant) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            (entry.queued, entry.again) = (None, None);
+        }
+        self.appoint(key, at);
+    }
+
     /// When the next appointment is.
     pub fn next_appointment(&mut self) -> Option<Instant> {
         while let Some(Reverse((at, number, key))) = self.appointments.peek() {
@@ -124,6 +132,15 @@ impl Queue {
             (entry.queued, entry.again, entry.appointment) = (None, None, None);
             self.forget_if_idle(key);
         }
+    }
+
+    /// Lets nobody's turn come. What runs is let run, and appointments stand.
+    pub fn dismiss(&mut self) {
+        self.lanes.iter_mut().for_each(VecDeque::clear);
+        for entry in self.entries.values_mut() {
+            (entry.queued, entry.again) = (None, None);
+        }
+        self.entries.retain(|_, entry| entry.running || entry.appointment.is_some());
     }
 
     /// How many wait for their turn.
@@ -218,5 +235,38 @@ mod tests {
         queue.remove(&key("a"));
         queue.done(&key("a"));
         assert_eq!(queue.pop(true), None);
+    }
+
+    #[test]
+    fn who_is_postponed_has_an_appointment_and_no_turn_before_it() {
+        let start = Instant::now();
+        let mut queue = Queue::default();
+        queue.push(&key("a"), Lane::Fresh);
+        assert!(queue.pop(true).is_some());
+        queue.push(&key("a"), Lane::Fresh);
+        queue.done(&key("a"));
+        queue.postpone(&key("a"), start);
+        assert_eq!(queue.pop(true), None);
+        assert_eq!(queue.due(start), [key("a")]);
+        queue.push(&key("a"), Lane::Backlog);
+        assert_eq!(queue.pop(true), Some((key("a"), Lane::Backlog)));
+    }
+
+    #[test]
+    fn who_is_dismissed_has_no_turn_and_keeps_the_appointment() {
+        let start = Instant::now();
+        let mut queue = Queue::default();
+        for name in ["runs", "waits", "appointed"] {
+            queue.push(&key(name), Lane::Fresh);
+        }
+        assert!(queue.pop(true).is_some());
+        queue.push(&key("runs"), Lane::Fresh);
+        queue.appoint(&key("appointed"), start);
+        queue.dismiss();
+        assert_eq!((queue.depth(), queue.pop(true)), (0, None));
+        assert!(queue.runs(&key("runs")));
+        queue.done(&key("runs"));
+        assert_eq!(queue.pop(true), None);
+        assert_eq!(queue.due(start), [key("appointed")]);
     }
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Context;
 use super::lists::{List, Lists};
+use super::pace::Pace;
 use super::tell::{category, label, save, state};
 use crate::doc::{Doc, Key};
 use crate::identities::Ring;
@@ -53,6 +54,17 @@ enum What {
     Saved(Box<SealedSecretStatus>, Result<Option<String>, RequestError>),
 }
 
+impl What {
+    /// How the API server was in the way.
+    fn error(&self) -> Option<&RequestError> {
+        match self {
+            Self::Reconciled(Outcome::Failed(error)) | Self::Saved(_, Err(error)) => Some(error),
+            Self::Reconciled(Outcome::Told(telling)) => telling.retry.as_ref(),
+            Self::Reconciled(_) | Self::Saved(_, Ok(_)) => None,
+        }
+    }
+}
+
 /// The state of the loop.
 pub struct Desk {
     pub(super) context: Context,
@@ -66,6 +78,7 @@ pub struct Desk {
     /// The bytes of [`Desk::bodies`].
     held: usize,
     running: usize,
+    pace: Pace,
     leading: bool,
     ring: Option<Arc<Ring>>,
     lists: Lists,
@@ -83,7 +96,7 @@ impl Desk {
         secrets: usize,
         done: mpsc::UnboundedSender<Done>,
     ) -> Self {
-        let namespaces = context.settings.namespaces.clone();
+        let (namespaces, pace) = (context.settings.namespaces.clone(), Pace::new(context.settings.workers));
         Self {
             context,
             tools,
@@ -94,6 +107,7 @@ impl Desk {
             bodies: HashMap::new(),
             held: 0,
             running: 0,
+            pace,
             leading: false,
             ring: None,
             lists: Lists::new(documents, &namespaces),
@@ -115,9 +129,10 @@ impl Desk {
         self.running
     }
 
-    /// When the next appointment is.
+    /// When there is something to do next, if nothing comes before: an appointment, or the end of a rest.
     pub fn next_appointment(&mut self) -> Option<Instant> {
-        self.queue.next_appointment()
+        let rest = self.pace.rest(Instant::now());
+        self.queue.next_appointment().into_iter().chain(rest).min()
     }
 
     /// Takes in other identities.
@@ -133,7 +148,8 @@ impl Desk {
             self.records.values_mut().for_each(Record::lead_again);
             self.consider_all(Lane::Backlog);
         } else {
-            // Bodies are for jobs, and a standby has none.
+            // Turns and bodies are for jobs, and a standby has none.
+            self.queue.dismiss();
             self.bodies.clear();
             self.held = 0;
         }
@@ -364,9 +380,9 @@ impl Desk {
         }
     }
 
-    /// Starts as many jobs as there are workers.
+    /// Starts as many jobs as there are workers, and as the API server bears.
     pub fn start_jobs(&mut self) {
-        while self.leading && self.running < self.context.settings.workers {
+        while self.leading && self.running < self.pace.width(Instant::now()) {
             // While the first list is on its way, Secrets that are not there yet may still come.
             let Some((key, lane)) = self.queue.pop(self.lists.are_settled()) else { return };
             let look = self.look(&key);
@@ -411,7 +427,8 @@ impl Desk {
                 let stands = on_secret.iter().any(|reason| reason.to_string() == record.told.reason);
                 record.tried_sight.clone().filter(|_| stands)
             }
-            _ => recorded,
+            // Where the watch shows a later one, there is nothing to compare.
+            _ => recorded.filter(|recorded| !self.sights.get(key).is_some_and(|sight| sight.is_after(recorded))),
         };
         let watched = self.context.settings.drift_watch && self.secret_lists.of(key) == List::Complete;
         let sighted = watched && self.sights.contains_key(key);
@@ -433,6 +450,7 @@ impl Desk {
     /// Takes in what a job hands back.
     pub fn done(&mut self, done: Done) {
         self.running -= 1;
+        self.pace.ended(done.what.error(), Instant::now());
         let Done { key, uid, ring, known, began, what } = done;
         self.queue.done(&key);
         let Some(record) = self.records.get_mut(&key).filter(|record| record.asks.uid == uid) else {
@@ -547,11 +565,14 @@ impl Desk {
         self.context.metrics.error(category);
         tracing::debug!(document = %key, category, tries, "{error}");
         let asked = match error {
+            // All of them rest for that together.
+            RequestError::Refused(refusal) if refusal.code == 429 => None,
             RequestError::Refused(refusal) => refusal.retry_after,
             _ => None,
         };
         let wait = retry_after(tries, FIRST_RETRY, LAST_RETRY).max(asked.unwrap_or_default().min(LAST_RETRY));
-        self.again(key, wait);
+        record.waiting = true;
+        self.queue.postpone(key, Instant::now() + wait);
     }
 
     fn look_again_at_fault(&mut self, key: &Key) {

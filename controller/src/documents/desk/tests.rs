@@ -197,13 +197,18 @@ async fn who_waits_for_the_api_server_is_told_so_at_once() {
 }
 
 #[tokio::test]
-async fn a_job_that_begins_is_what_was_waited_for() {
+async fn a_document_that_asks_for_something_else_does_not_wait_for_what_failed() {
     let mut desk = desk();
     desk.document(News::Changed { object: new() });
     begins(&mut desk);
-    // Something else comes while it runs, and it fails: it runs again at once.
-    desk.document(News::Changed { object: doc("shop", "11", json!({"observedGeneration": -1})) });
     ends(&mut desk, Outcome::Failed(RequestError::NoAnswer));
+    // The same once more is no reason to ask at once.
+    desk.document(News::Changed { object: doc("shop", "11", json!({"observedGeneration": -1})) });
+    desk.start_jobs();
+    assert_eq!((desk.running, desk.records[&key()].waiting), (0, true));
+    let mut other = doc("shop", "12", json!({"observedGeneration": -1}));
+    other.metadata.generation = Some(2);
+    desk.document(News::Changed { object: other });
     desk.start_jobs();
     assert_eq!((desk.running, desk.records[&key()].waiting), (1, false));
 }
@@ -263,4 +268,53 @@ async fn a_fault_that_only_a_change_ends_is_not_looked_at_by_the_clock() {
     ends(&mut desk, Outcome::Told(Box::new(at_fault)));
     assert_eq!(begins(&mut desk), Lane::Status);
     assert!(!desk.queue.has_appointment(&key()));
+}
+
+#[tokio::test]
+async fn an_api_server_with_too_much_to_do_is_left_alone_for_a_while() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: new() });
+    begins(&mut desk);
+    ends(&mut desk, Outcome::Failed(refused(429, RefusalKind::Later)));
+    desk.document(News::Changed { object: doc("elsewhere", "11", json!({"observedGeneration": -1})) });
+    desk.start_jobs();
+    assert_eq!(desk.running(), 0);
+    let rest = desk.next_appointment().unwrap();
+    assert!(rest > Instant::now() && rest <= Instant::now() + Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_standby_has_nothing_to_do() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: new() });
+    assert_eq!(desk.queue.depth(), 1);
+    desk.set_leading(false);
+    assert_eq!((desk.queue.depth(), desk.held), (0, 0));
+    desk.set_leading(true);
+    assert_eq!(begins(&mut desk), Lane::Backlog);
+}
+
+#[tokio::test]
+async fn a_conflict_is_waited_for_whoever_writes_meanwhile() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: doc("shop", "10", ready()) });
+    desk.secret(News::Changed { object: secret("s-1", "21") });
+    begins(&mut desk);
+    desk.secret(News::Changed { object: secret("s-1", "22") });
+    ends(&mut desk, Outcome::Failed(refused(409, RefusalKind::Conflict)));
+    desk.secret(News::Changed { object: secret("s-1", "23") });
+    assert_eq!(desk.queue.pop(true), None);
+    desk.keep_appointments(Instant::now() + Duration::from_secs(1));
+    assert_eq!(begins(&mut desk), Lane::Fresh);
+}
+
+#[tokio::test]
+async fn a_secret_that_is_seen_to_be_later_is_not_compared_first() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: doc("shop", "10", ready()) });
+    for (version, compared) in [("19", true), ("21", false)] {
+        desk.secret(News::Changed { object: secret("s-1", version) });
+        let look = desk.look(&key());
+        assert_eq!((look, desk.job(&key(), look).expected.is_some()), (Look::Verify, compared), "{version}");
+    }
 }
