@@ -453,6 +453,10 @@ impl Desk {
         self.pace.ended(done.what.error(), Instant::now());
         let Done { key, uid, ring, known, began, what } = done;
         self.queue.done(&key);
+        if let What::Reconciled(Outcome::LeftBehind(keys)) = &what {
+            // The watch may have shown by now that the document is gone.
+            self.say_left_behind(&key, &uid, keys);
+        }
         let Some(record) = self.records.get_mut(&key).filter(|record| record.asks.uid == uid) else {
             // Another document has the name by now, or none.
             self.consider(&key, Lane::Fresh);
@@ -485,11 +489,7 @@ impl Desk {
         self.context.metrics.reconciled(label(&outcome), began.elapsed().as_secs_f64());
         match outcome {
             // Should the watch be behind, it brings the document once more, and costs one look.
-            Outcome::Gone => self.forget(key),
-            Outcome::LeftBehind(keys) => {
-                self.say_left_behind(key, &keys);
-                self.forget(key);
-            }
+            Outcome::Gone | Outcome::LeftBehind(_) => self.forget(key),
             Outcome::Unchanged => self.unchanged(key, ring),
             Outcome::Told(telling) => self.told(key, *telling, ring),
             Outcome::Again(wait) => self.again(key, wait),

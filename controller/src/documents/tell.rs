@@ -31,13 +31,12 @@ impl Desk {
         self.post(key, &telling.asks.uid, reason, note, kind);
     }
 
-    pub(super) fn say_left_behind(&self, key: &Key, keys: &[String]) {
-        let Some(record) = self.records.get(key) else { return };
+    pub(super) fn say_left_behind(&self, key: &Key, uid: &str, keys: &[String]) {
         let note = format!(
             "the document is gone, and its data keys stay in the Secret, which is immutable: {}",
             keys.iter().take(MAX_FAULTY_KEYS).map(String::as_str).collect::<Vec<_>>().join(", ")
         );
-        self.post(key, &record.asks.uid, "LeftBehind".to_owned(), note, EventType::Warning);
+        self.post(key, uid, "LeftBehind".to_owned(), note, EventType::Warning);
     }
 
     fn post(&self, key: &Key, uid: &str, reason: String, note: String, kind: EventType) {
