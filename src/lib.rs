@@ -35,9 +35,11 @@
 //! let order = Order {
 //!     recipients: &recipients,
 //!     asked: Asked::default(),
+//!     targets: &[],
 //!     ring: &ring,
 //!     prune: false,
 //!     fresh: false,
+//!     rescope: false,
 //!     server_side: false,
 //! };
 //! let sealed = seal_in_place(&source, &[secret], &order, &mut OsRng).map_err(|_| "refused")?;

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod cluster;
 mod commands;
+mod deployed;
 mod error;
 mod files;
 mod git;

@@ -16,7 +16,7 @@ use ageseal::recipient::Recipient;
 
 pub use error::{RepositoryError, from_here};
 pub use locate::{Located, Repositories};
-pub use top::{Top, find_top};
+pub use top::{Top, find_top, place_in};
 
 use crate::error::{CliError, io_fact};
 use crate::files::{Want, read};

@@ -110,8 +110,10 @@ pub fn rewrite(data: &[u8]) -> usize {
     let order = Order {
         recipients: &recipients,
         asked: Asked { namespace: None, scope: Some(&world.anywhere) },
+        targets: &[],
         ring: &KeyRing::default(),
         prune: false,
+        rescope: false,
         fresh: false,
         server_side: false,
     };

@@ -126,6 +126,33 @@ codes! {
     ScopeMismatch "scope-mismatch" Error
         "will not open where it is deployed"
         "The namespace or name of a sealed document is not what its values were sealed for.";
+    ScopeMissing "scope-missing" Error
+        "will not open where it is deployed"
+        "A kustomization deploys a sealed document under a namespace or name that its values were not sealed for.";
+    ScopeWider "scope-wider" Note
+        "could open where nobody deploys it"
+        "A value is sealed for a namespace and name that no kustomization of the repository makes of it: an error with `--strict`.";
+    NotDeployed "not-deployed" Note
+        "not deployed by anything here"
+        "No kustomization of the repository lists the file of a sealed document, though there are some above it.";
+    KustomizationBroken "kustomization-broken" Error
+        "kustomization that does not build"
+        "A kustomization that may deploy sealed documents is one that kustomize itself refuses.";
+    KustomizationUnknown "kustomization-unknown" Note
+        "kustomization that is not modelled"
+        "What a kustomization makes of sealed documents is not known, so their scopes were not held against it.";
+    DanglingReference "dangling-reference" Error
+        "reference to a Secret that will not exist"
+        "An object names a Secret, or a key of one, that nothing in the same build makes, and that is not optional. `external` in the policy names Secrets that come from elsewhere.";
+    Unused "unused" Note
+        "sealed Secret that nothing uses"
+        "No object of the same build names the Secret of a sealed document.";
+    ShipsPlaintext "ships-plaintext" Error
+        "kustomization that deploys a plaintext Secret"
+        "A kustomization lists a plaintext Secret, though a sealed file of the same name stands beside it.";
+    PlaintextGenerator "plaintext-generator" Error
+        "plaintext values in a generator"
+        "A `secretGenerator` has `literals`: their values stand in the kustomization, for everybody who can read it.";
     NoNamespace "no-namespace" Note
         "no namespace to check the scope against"
         "A sealed document has no namespace, as in a base: only the name was held against its scope.";
@@ -149,7 +176,7 @@ codes! {
 impl Code {
     /// Whether `--strict` makes an error of it.
     pub fn is_strict(self) -> bool {
-        self == Self::SupersededRecipient
+        matches!(self, Self::SupersededRecipient | Self::ScopeWider)
     }
 }
 

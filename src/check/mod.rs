@@ -7,11 +7,13 @@
 //! Guarantees: no finding holds a plaintext value, nor any text of a file but names, keys, scopes and ids.
 
 mod code;
+mod deployed;
 mod kustomize;
 mod names;
 mod open;
 mod plaintext;
 mod readers;
+mod references;
 mod scopes;
 mod sealed;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod testing;
 mod tests;
 mod tree;
 
+use crate::kustomize::Resolution;
 use crate::manifest::{ObjectKind, could_hold_secret, objects};
 use crate::policy::{Policy, RecipientSet, Recipients};
 use crate::problem::Location;
@@ -91,6 +94,7 @@ pub struct Context<'a> {
     strict: bool,
     ring: Option<&'a KeyRing>,
     most: Option<usize>,
+    resolution: Option<&'a Resolution>,
 }
 
 impl<'a> Context<'a> {
@@ -112,6 +116,13 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// The same context, with what the kustomizations of the repository build: scopes are held against that.
+    #[must_use]
+    pub fn resolution(mut self, resolution: &'a Resolution) -> Self {
+        self.resolution = Some(resolution);
         self
     }
 
@@ -232,7 +243,9 @@ pub fn check_text(file: File<'_>, bytes: Vec<u8>, context: &Context<'_>) -> File
     if let Some(second) = tree::second_policy(file) {
         report.say(second);
     }
-    let kustomization = file.path.is_some_and(is_kustomization) && kustomize::may_patch(&bytes);
+    let named = file.path.is_some_and(is_kustomization);
+    let generates = named && kustomize::may_generate(&bytes);
+    let kustomization = named && (generates || kustomize::may_patch(&bytes));
     let suspect = could_hold_secret(&bytes);
     if !suspect && !kustomization {
         return report;
@@ -242,6 +255,9 @@ pub fn check_text(file: File<'_>, bytes: Vec<u8>, context: &Context<'_>) -> File
         Ok(stream) => {
             if let Some(path) = file.path.filter(|_| kustomization) {
                 report.listed = kustomize::listed(&stream, path);
+            }
+            if generates {
+                kustomize::literals(file, &stream, context, &mut report);
             }
             if suspect {
                 check_stream(file, &stream, context, &mut report);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Code, Context, File, FileReport, Finding, few, sealed::key_at};
+use super::{Code, Context, File, FileReport, Finding, deployed, few, sealed::key_at};
 use crate::manifest::SealedManifest;
 use crate::problem::Location;
 use crate::scope::{Pattern, Scope};
@@ -17,12 +17,20 @@ pub(super) fn check(
     context: &Context<'_>,
     report: &mut FileReport,
 ) {
+    let known = deployed::known(file, manifest, context);
     for (scope, keys, at) in effective(manifest) {
         let whose = keys.as_ref().map_or_else(|| title.to_owned(), |keys| format!("{title}, {}", few(keys)));
         beyond(file, &scope, &whose, at, context, report);
-        mismatch(file, manifest, &scope, keys.as_deref(), at, report);
+        match &known {
+            deployed::Known::Nowhere => mismatch(file, manifest, &scope, keys.as_deref(), at, report),
+            deployed::Known::Unsure => {}
+            deployed::Known::At(targets) => {
+                deployed::scope(file, &scope, targets, (keys.as_deref(), at), context, report);
+            }
+        }
     }
-    if manifest.namespace.is_none() && !manifest.is_patch() {
+    let nowhere = matches!(known, deployed::Known::Nowhere);
+    if nowhere && manifest.namespace.is_none() && !manifest.is_patch() {
         let finding = Finding::new(
             Code::NoNamespace,
             Some(manifest.node.location()),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{Code, Context, File, FileReport, Finding, few};
+use super::{Code, Context, File, FileReport, Finding, few, references};
 use crate::policy::POLICY_PATH;
 
 /// A finding and the file that it is in.
@@ -59,6 +59,7 @@ pub fn check_tree(context: &Context<'_>, reports: &[(&str, &FileReport)], listed
             found.push(TreeFinding { path: (*path).to_owned(), finding });
         }
     }
+    found.extend(references::check(context, reports));
     found
 }
 

@@ -128,6 +128,8 @@ impl Level<'_, '_> {
             if self.session.is_file(self.folder, &entry.text) {
                 let (file, documents) = self.session.objects(&at, self.folder, &entry.text)?;
                 gathered.extend(documents.iter().map(|document| of_document(document, &file, &step)));
+            } else if field == "resources" && self.session.passes_over(self.folder, &entry.text) {
+                continue;
             } else {
                 let inner = self.included(&at, &entry.text, acc)?;
                 let defaults = self.session.defaults.clone();

@@ -1,14 +1,19 @@
 //! The files of a repository, as the resolver asks for them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use zeroize::Zeroizing;
 
 /// The files of a repository.
 ///
 /// Paths are relative to its top, separated by `/`, without `.`, `..` and empty parts; the top itself is `""`.
 pub trait Files {
-    /// The bytes of a file, through symbolic links; none if there is no such file.
-    fn read(&self, path: &str) -> Option<Cow<'_, [u8]>>;
+    /// The bytes of a file, through symbolic links; none if there is no such file. They may be a plaintext Secret, and are
+    /// overwritten when they go.
+    fn read(&self, path: &str) -> Option<Zeroizing<Vec<u8>>>;
+
+    /// Whether there is a file, through symbolic links.
+    fn is_file(&self, path: &str) -> bool;
 
     /// Whether there is a folder, through symbolic links.
     fn is_folder(&self, path: &str) -> bool;
@@ -26,8 +31,12 @@ pub trait Files {
 pub struct Memory(pub BTreeMap<String, Vec<u8>>);
 
 impl Files for Memory {
-    fn read(&self, path: &str) -> Option<Cow<'_, [u8]>> {
-        self.0.get(path).map(|bytes| Cow::Borrowed(bytes.as_slice()))
+    fn read(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
+        self.0.get(path).cloned().map(Zeroizing::new)
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.0.contains_key(path)
     }
 
     fn is_folder(&self, path: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::accumulate::Acc;
+use super::makers;
 use super::model::{Build, Object, Step};
 use super::nameref;
 use super::references;
@@ -41,6 +42,7 @@ pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
             refuse_placeholders(&here, resource)?;
         }
         references::of(&here, resource, &mut build.references)?;
+        makers::of(resource, &mut build.made);
     }
     build.objects = acc.resources.iter().map(object).collect();
     Ok(build)
@@ -113,5 +115,6 @@ fn object(resource: &Res) -> Object {
         keys,
         immutable: field("immutable").filter(|_| secret || resource.kind() == "ConfigMap") == Some("true"),
         secret_type: field("type").filter(|_| secret).map(str::to_owned),
+        merges: is_sealed(resource) && field("mode") == Some("Merge"),
     }
 }

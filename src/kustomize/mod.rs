@@ -26,6 +26,7 @@ mod ident;
 mod json_patch;
 mod kustomization;
 mod labels;
+mod makers;
 mod merge;
 mod model;
 mod nameref;
@@ -45,12 +46,16 @@ mod session;
 #[cfg(test)]
 mod tests;
 mod value;
+mod wire;
 
 pub(crate) use files::join;
 pub use files::{Files, Memory};
-pub use model::{Build, LoadRestriction, Object, Options, Place, Reference, Referrer, Resolution, Source, Step};
+pub use model::{
+    Build, LoadRestriction, Made, Object, Options, Place, Reach, Reference, Referrer, Resolution, Source, Step,
+};
 pub use references::{KINDS, KindSites, POD, Site};
 pub use refusal::{Reason, Refusal};
+pub use wire::{list, relist};
 
 /// The names that kustomize takes for its file.
 pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];

@@ -1,7 +1,8 @@
 //! What comes out: the objects of a built tree, where each is from, and the references to Secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::files::is_within;
 use super::refusal::Refusal;
 
 /// Which files a kustomization may name.
@@ -20,6 +21,9 @@ pub enum LoadRestriction {
 pub struct Options {
     /// Which files a kustomization may name.
     pub load_restriction: LoadRestriction,
+    /// Whether a file that `resources` lists and that is not there yet is passed over. What it would add changes the name
+    /// and the namespace of no other object; kustomize itself builds nothing before it is there.
+    pub pass_over_missing: bool,
 }
 
 impl Options {
@@ -27,6 +31,13 @@ impl Options {
     #[must_use]
     pub fn with_load_restriction(mut self, restriction: LoadRestriction) -> Self {
         self.load_restriction = restriction;
+        self
+    }
+
+    /// The same options, for whoever works on a tree of which not every file is there yet.
+    #[must_use]
+    pub fn passing_over_missing(mut self) -> Self {
+        self.pass_over_missing = true;
         self
     }
 }
@@ -38,6 +49,19 @@ pub struct Build {
     pub objects: Vec<Object>,
     /// Every place that names a Secret.
     pub references: Vec<Reference>,
+    /// The Secrets that objects make once they are in a cluster, such as the one of a Certificate.
+    pub made: Vec<Made>,
+}
+
+/// A Secret that another object makes in the cluster. Nothing is known of its data keys.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Made {
+    /// Its namespace, if there is one.
+    pub namespace: Option<String>,
+    /// Its name, without a hash.
+    pub name: String,
+    /// Whether the name follows that of an object whose name gets a hash.
+    pub hashed: bool,
 }
 
 /// One object of a built tree.
@@ -65,6 +89,8 @@ pub struct Object {
     pub immutable: bool,
     /// The `type` of a Secret, or the one that a SealedSecret asks for.
     pub secret_type: Option<String>,
+    /// Whether a SealedSecret adds its keys to a Secret that may have others: `spec.mode: Merge`.
+    pub merges: bool,
 }
 
 /// Where an object is written.
@@ -148,14 +174,38 @@ pub struct Resolution {
     pub roots: BTreeMap<String, Result<Build, Refusal>>,
     /// For each file that objects are written in: the root, and the index of the object in its build.
     pub index: BTreeMap<String, Vec<(String, usize)>>,
+    /// For each root that is refused: what it may read.
+    pub refused: BTreeMap<String, Reach>,
+}
+
+/// The files that a kustomization may read for its objects, itself and through all that it includes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The files that are listed.
+    pub files: BTreeSet<String>,
+    /// Folders whose kustomization cannot be read: it may list whatever is in them.
+    pub unknown: BTreeSet<String>,
+}
+
+impl Reach {
+    /// Whether a file may be among what is read.
+    pub fn may_read(&self, file: &str) -> bool {
+        self.files.contains(file) || self.unknown.iter().any(|folder| is_within(file, folder))
+    }
 }
 
 impl Resolution {
     /// The objects that are written in a file, with the root that builds each.
     pub fn of_file<'a>(&'a self, file: &str) -> impl Iterator<Item = (&'a str, &'a Object)> {
         self.index.get(file).into_iter().flatten().filter_map(|(root, index)| {
-            let build = self.roots.get(root)?.as_ref().ok()?;
-            Some((root.as_str(), build.objects.get(*index)?))
+            let (root, build) = self.roots.get_key_value(root)?;
+            Some((root.as_str(), build.as_ref().ok()?.objects.get(*index)?))
         })
+    }
+
+    /// The roots that may read a file and are refused.
+    pub fn refusals_of<'a>(&'a self, file: &'a str) -> impl Iterator<Item = (&'a str, &'a Refusal)> {
+        let may_read = self.refused.iter().filter(move |(_, reach)| reach.may_read(file));
+        may_read.filter_map(|(root, _)| Some((root.as_str(), self.roots.get(root)?.as_ref().err()?)))
     }
 }

@@ -7,7 +7,7 @@ use super::NAMES;
 use super::accumulate;
 use super::files::{Files, join, parent};
 use super::finish::finish;
-use super::model::{Build, Options, Resolution};
+use super::model::{Build, Options, Reach, Resolution};
 use super::refusal::{At, Refusal};
 use super::session::Session;
 
@@ -49,14 +49,50 @@ pub(super) fn resolve(files: &dyn Files, options: &Options) -> Resolution {
             continue;
         }
         let built = build_in(&mut session, folder);
-        if let Ok(build) = &built {
-            for (index, object) in build.objects.iter().enumerate() {
-                resolution.index.entry(object.source.file.clone()).or_default().push((folder.clone(), index));
+        match &built {
+            Ok(build) => {
+                for (index, object) in build.objects.iter().enumerate() {
+                    resolution.index.entry(object.source.file.clone()).or_default().push((folder.clone(), index));
+                }
+            }
+            Err(_) => {
+                resolution.refused.insert(folder.clone(), reach(&mut session, folder));
             }
         }
         resolution.roots.insert(folder.clone(), built);
     }
     resolution
+}
+
+/// What a kustomization may read, as far as its lists and those of all that it includes tell.
+fn reach(session: &mut Session<'_>, folder: &str) -> Reach {
+    let mut reach = Reach::default();
+    let mut seen = BTreeSet::new();
+    let mut next = vec![folder.to_owned()];
+    while let Some(folder) = next.pop() {
+        if !seen.insert(folder.clone()) {
+            continue;
+        }
+        let Ok(kustomization) = session.kustomization(&folder) else {
+            for path in session.named_in(&folder) {
+                if session.is_folder(&path) {
+                    next.push(path);
+                } else {
+                    reach.files.insert(path);
+                }
+            }
+            reach.unknown.insert(folder);
+            continue;
+        };
+        let lists = [&kustomization.resources, &kustomization.generators];
+        for entry in lists.into_iter().flatten() {
+            // A link is the file that it leads to, as everywhere.
+            let listed = join(&folder, &entry.text).map(|path| session.real(&path).unwrap_or(path));
+            reach.files.extend(listed);
+        }
+        next.extend(includes(session, &folder));
+    }
+    reach
 }
 
 /// The folders that any kustomization includes, whether it can be built or not.

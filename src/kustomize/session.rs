@@ -1,8 +1,9 @@
 //! One run over a tree: paths, the load restriction, and every file read once.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
+
+use zeroize::Zeroizing;
 
 use super::NAMES;
 use super::accumulate::Acc;
@@ -13,6 +14,7 @@ use super::model::{LoadRestriction, Options};
 use super::read::{self, Document};
 use super::refusal::{At, Refusal};
 use super::value::Value;
+use crate::yaml::Stream;
 
 type Cached<T> = Result<Rc<T>, Refusal>;
 
@@ -53,7 +55,7 @@ impl<'f> Session<'f> {
     }
 
     fn read_kustomization(&self, folder: &str) -> Result<Kustomization, Refusal> {
-        let mut found: Option<(String, Cow<'_, [u8]>)> = None;
+        let mut found: Option<(String, Zeroizing<Vec<u8>>)> = None;
         for name in NAMES {
             let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
             // A link out of the folder is no file to kustomize, as with any other file.
@@ -81,7 +83,13 @@ impl<'f> Session<'f> {
 
     /// Whether a file is there, whoever may read it.
     pub(super) fn is_file(&self, folder: &str, path: &str) -> bool {
-        join(folder, path).is_some_and(|path| self.files.read(&path).is_some())
+        join(folder, path).is_some_and(|path| self.files.is_file(&path))
+    }
+
+    /// Whether a resource is not there and may be missing.
+    pub(super) fn passes_over(&self, folder: &str, path: &str) -> bool {
+        let missing = |path: String| !self.files.is_file(&path) && !self.files.is_folder(&path);
+        self.options.pass_over_missing && !is_remote(path) && join(folder, path).is_some_and(missing)
     }
 
     /// The real path of a file that a kustomization names.
@@ -98,7 +106,7 @@ impl<'f> Session<'f> {
             }
         };
         let Some(joined) = join(folder, path) else { return Err(outside()) };
-        if self.files.read(&joined).is_none() {
+        if !self.files.is_file(&joined) {
             let message = if self.files.is_folder(&joined) { "is a folder, not a file" } else { "does not exist" };
             return Err(at.broken("missing-file", format!("{} {message}", show(path))));
         }
@@ -109,7 +117,7 @@ impl<'f> Session<'f> {
     }
 
     /// The bytes of a file that a kustomization names, with its real path.
-    pub(super) fn load(&self, at: &At, folder: &str, path: &str) -> Result<(String, Cow<'f, [u8]>), Refusal> {
+    pub(super) fn load(&self, at: &At, folder: &str, path: &str) -> Result<(String, Zeroizing<Vec<u8>>), Refusal> {
         let real = self.locate(at, folder, path)?;
         match self.files.read(&real) {
             Some(bytes) => Ok((real, bytes)),
@@ -165,13 +173,30 @@ impl<'f> Session<'f> {
             return Err(at.unmodelled("outside-repository", format!("{} leads out of the repository", show(path))));
         };
         if !self.files.is_folder(&joined) {
-            let message = if self.files.read(&joined).is_some() { "is a file" } else { "does not exist" };
+            let message = if self.files.is_file(&joined) { "is a file" } else { "does not exist" };
             return Err(at.broken("missing-file", format!("{} {message}", show(path))));
         }
         match self.files.real(&joined) {
             Some(real) => Ok(real),
             None => Err(at.unmodelled("outside-repository", format!("{} leads out of the repository", show(path)))),
         }
+    }
+
+    /// The files and folders that a kustomization names in any list, though it cannot be read as one: what it was meant to
+    /// include, without a link in the path. Nothing if it is no YAML.
+    pub(super) fn named_in(&self, folder: &str) -> Vec<String> {
+        let paths = NAMES.map(|name| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") });
+        let texts = paths.iter().filter_map(|path| self.files.read(path));
+        let streams: Vec<Stream> = texts.filter_map(|bytes| Stream::from_bytes(bytes.to_vec()).ok()).collect();
+        let roots = streams.iter().flat_map(Stream::documents).filter_map(|document| document.root());
+        let items = roots.flat_map(|root| root.entries()).flat_map(|(_, list)| list.items());
+        let named = items.filter_map(|item| join(folder, item.str()?));
+        named.filter_map(|path| self.files.real(&path)).collect()
+    }
+
+    /// Whether there is a folder.
+    pub(super) fn is_folder(&self, path: &str) -> bool {
+        self.files.is_folder(path)
     }
 
     /// Every file of the tree.

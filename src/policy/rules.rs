@@ -23,22 +23,24 @@ pub const MAX_RULES: usize = 1_000;
 /// The most path patterns, scopes and names of recipients of a policy, all taken together.
 pub const MAX_PATTERNS: usize = 10_000;
 
-const FIELDS: [&str; 5] = ["apiVersion", "kind", "rules", "allow", "serverSideApply"];
+const FIELDS: [&str; 6] = ["apiVersion", "kind", "rules", "allow", "external", "serverSideApply"];
 const RULE_FIELDS: [&str; 3] = ["paths", "recipients", "scopes"];
 const ALLOW_FIELDS: [&str; 2] = ["paths", "reason"];
 
 const PATHS_EXAMPLE: &str = "[\"overlays/prod/**\"]";
 const RECIPIENTS_EXAMPLE: &str = "[prod, recovery]";
+const EXTERNAL_EXAMPLE: &str = "[\"*/registry-cache\"]";
 const SCOPES_EXAMPLE: &str = "[\"shop-prod/*\"], or [\"*/*\"] if everything may be sealed for them";
 
 /// The rules of a repository.
 ///
 /// Shape: one YAML document, `apiVersion: ageseal.dev/v1alpha1`, `kind: Policy`, with `rules` (required, not empty),
-/// `allow` (optional) and `serverSideApply` (optional, `false` if left out).
+/// `allow` (optional), `external` (optional) and `serverSideApply` (optional, `false` if left out).
 #[derive(Clone, Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
     allow: Vec<Allow>,
+    external: Vec<Pattern>,
     server_side_apply: bool,
     warnings: Vec<Problem>,
     rule_matcher: Matcher,
@@ -137,6 +139,8 @@ impl Policy {
         let rules: Vec<_> = rules.into_iter().enumerate().map(|(index, node)| reader.rule(index, node)).collect();
         let allow = root.get("allow").map_or_else(Vec::new, |node| reader.items(node, "allow", "{paths, reason}"));
         let allow: Vec<_> = allow.into_iter().enumerate().map(|(index, node)| reader.allow(index, node)).collect();
+        let external =
+            root.get("external").map_or_else(Vec::new, |node| reader.patterns(node, "external", EXTERNAL_EXAMPLE));
         let server_side_apply = match root.get("serverSideApply") {
             Some(node) => reader.boolean(node, "serverSideApply").unwrap_or_default(),
             None => false,
@@ -148,7 +152,7 @@ impl Policy {
         match matchers {
             (Ok(rule_matcher), Ok(allow_matcher)) if reader.problems.is_empty() => {
                 let warnings = shadowed(&rules);
-                Ok(Self { rules, allow, server_side_apply, warnings, rule_matcher, allow_matcher })
+                Ok(Self { rules, allow, external, server_side_apply, warnings, rule_matcher, allow_matcher })
             }
             (first, second) => {
                 reader.problems.extend(first.err().into_iter().chain(second.err()));
@@ -166,6 +170,11 @@ impl Policy {
     /// The allow-list.
     pub fn allow(&self) -> &[Allow] {
         &self.allow
+    }
+
+    /// The Secrets that come from elsewhere: what names them is not held against what the repository deploys.
+    pub fn external(&self) -> &[Pattern] {
+        &self.external
     }
 
     /// Whether the repository is applied by the server, which lifts the limit that client-side apply has.
@@ -252,6 +261,7 @@ fn too_many(root: Node<'_>) -> Option<Problem> {
         let lists = list.items().flat_map(|entry| ["paths", "scopes", "recipients"].map(|field| entry.get(field)));
         patterns.extend(lists.flatten().flat_map(|list| list.items()));
     }
+    patterns.extend(root.get("external").into_iter().flat_map(|list| list.items()));
     let first = patterns.get(MAX_PATTERNS)?;
     problem("too-many-patterns", "path patterns, scopes and names", patterns.len(), MAX_PATTERNS, *first)
 }
@@ -297,14 +307,21 @@ impl Reader {
             }
         }
         if let Some(field) = self.required(node, &what, "scopes", SCOPES_EXAMPLE) {
-            for text in self.strings(field, &format!("{what}.scopes"), SCOPES_EXAMPLE) {
-                match text.text.parse() {
-                    Ok(pattern) => rule.scopes.push(pattern),
-                    Err(error) => self.note(bad_scope(&error), text.at),
-                }
-            }
+            rule.scopes = self.patterns(field, &format!("{what}.scopes"), SCOPES_EXAMPLE);
         }
         rule
+    }
+
+    /// A list of `NAMESPACE/NAME` patterns.
+    fn patterns(&mut self, node: Node<'_>, what: &str, example: &str) -> Vec<Pattern> {
+        let mut patterns = Vec::new();
+        for text in self.strings(node, what, example) {
+            match text.text.parse() {
+                Ok(pattern) => patterns.push(pattern),
+                Err(error) => self.note(bad_scope(&error), text.at),
+            }
+        }
+        patterns
     }
 
     fn allow(&mut self, index: usize, node: Node<'_>) -> Allow {

@@ -10,7 +10,7 @@ use crate::secret::Plaintext;
 use crate::yaml::{Editor, Place as At, Stream};
 
 use super::document::seal_together;
-use super::place::{Asked, Place};
+use super::place::{Asked, Place, Target};
 use super::plan::scope_conflict;
 use super::seal::unproved;
 use super::size::check_size;
@@ -19,10 +19,15 @@ use super::spec::item_value;
 /// Where a value of an existing document is to go, checked against what the document says.
 ///
 /// Writers do not trust the file: whoever has no private key cannot see that a scope was edited. So the scope comes from
-/// the document's own namespace and name, or was typed again, and the file must say the same, for the document and for
-/// the item.
-pub fn place_of(document: &SealedManifest<'_>, key: &str, asked: Asked<'_>) -> Result<Place, Problem> {
-    let place = Place::decide(document.namespace.as_deref(), &document.name, asked)
+/// what kustomize makes of the document, else from its own namespace and name, or was typed again, and the file must say
+/// the same, for the document and for the item.
+pub fn place_of(
+    document: &SealedManifest<'_>,
+    key: &str,
+    asked: Asked<'_>,
+    targets: &[Target],
+) -> Result<Place, Problem> {
+    let place = Place::decide(document.namespace.as_deref(), &document.name, asked, targets)
         .map_err(|problem| problem.at(document.node.location()))?;
     let in_file = document.sealed.items.get(key).and_then(|item| document.sealed.effective_scope(item));
     for scope in document.sealed.scope.iter().chain(in_file) {

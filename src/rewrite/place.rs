@@ -1,7 +1,8 @@
 //! Where a Secret is sealed for: its namespace, its name, its scope. Nothing here is ever guessed.
 
+use crate::kustomize::{Object, Step};
 use crate::problem::Problem;
-use crate::scope::Scope;
+use crate::scope::{MAX_PATTERNS, Pattern, Scope, ScopeError};
 
 /// Where a document stands, and the Secrets that its values may become part of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Place {
     pub name: String,
     /// The scope that values are sealed for.
     pub scope: Scope,
+    /// Whether kustomize says so, and not the document itself or who typed it.
+    pub deployed: bool,
 }
 
 /// What was typed about it.
@@ -23,12 +26,108 @@ pub struct Asked<'a> {
     pub scope: Option<&'a Scope>,
 }
 
-impl Place {
-    /// Joins what the file says with what was typed.
+/// What one kustomization makes of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The folder of the kustomization.
+    pub root: String,
+    /// The namespace as built; none if the kustomization leaves it to whoever applies it.
+    pub namespace: Option<String>,
+    /// The name as built, without a hash.
+    pub name: String,
+    /// Whether a hash is added to the name.
+    pub hashed: bool,
+    /// What was done to it on the way.
+    pub chain: Vec<Step>,
+}
+
+impl Target {
+    /// What a root builds of an object.
+    pub fn new(root: &str, object: &Object) -> Self {
+        Self {
+            root: root.to_owned(),
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            hashed: object.hashed,
+            chain: object.chain.clone(),
+        }
+    }
+
+    /// The pattern that means exactly what is built.
     ///
-    /// Errors: the file and `-n` name two namespaces; no namespace is known and no scope was typed; the typed scope
-    /// leaves out the very document that it is for.
-    pub fn decide(in_file: Option<&str>, name: &str, asked: Asked<'_>) -> Result<Self, Problem> {
+    /// # Errors
+    /// [`ScopeError::Pattern`] if Kubernetes takes no such namespace or name.
+    pub fn pattern(&self, namespace: &str) -> Result<Pattern, ScopeError> {
+        if self.hashed {
+            // Without the hash it has to be a name as well, one without a star.
+            Pattern::exact(namespace, &self.name)?;
+            return format!("{namespace}/{}-{{hash}}", self.name).parse();
+        }
+        Pattern::exact(namespace, &self.name)
+    }
+
+    /// As built: `NAMESPACE/NAME`, or the name alone.
+    pub fn shown(&self) -> String {
+        let hash = if self.hashed { "-{hash}" } else { "" };
+        match &self.namespace {
+            Some(namespace) => format!("{namespace}/{}{hash}", self.name),
+            None => format!("{}{hash}", self.name),
+        }
+    }
+
+    /// The last step that the given field of a kustomization takes part in, such as `namespace` or `namePrefix`.
+    pub fn step(&self, fields: &[&str]) -> Option<&Step> {
+        let is_of = |step: &&Step| fields.iter().any(|field| step.what.split(':').next() == Some(field));
+        self.chain.iter().rfind(is_of)
+    }
+}
+
+impl Place {
+    /// Joins what the file says and what kustomize makes of it with what was typed.
+    ///
+    /// What kustomize makes of it is all of `targets`; none if no kustomization is known to deploy it.
+    ///
+    /// Errors: two of them name two namespaces; no namespace is known and no scope was typed; the typed scope leaves out
+    /// the very document that it is for, or a place that it is deployed to.
+    pub fn decide(in_file: Option<&str>, name: &str, asked: Asked<'_>, targets: &[Target]) -> Result<Self, Problem> {
+        if targets.is_empty() {
+            return Self::undeployed(in_file, name, asked);
+        }
+        let mut patterns = Vec::new();
+        for target in targets {
+            let namespace = namespace_of(target, name, asked)?;
+            let left_out =
+                |scope: &&Scope| !scope.patterns().iter().any(|pattern| is_meant(pattern, target, namespace));
+            if let (Some(namespace), Some(scope)) = (namespace, asked.scope.filter(left_out)) {
+                let place = Target { namespace: Some(namespace.to_owned()), ..target.clone() }.shown();
+                let fact =
+                    format!("--scope {scope} leaves out {place}, where {} deploys this document", shown(&target.root));
+                return Err(Problem::error("scope-conflict", fact)
+                    .hint(format!("add --scope '{place}', or leave --scope out: kustomize says where it goes")));
+            }
+            if asked.scope.is_none() {
+                let Some(namespace) = namespace else { return Err(no_namespace_at(target, name)) };
+                patterns.push(target.pattern(namespace).map_err(|error| bad_name(&error, target))?);
+            }
+        }
+        let scope = match asked.scope {
+            Some(scope) => scope.clone(),
+            None => Scope::canonical(patterns).map_err(|error| {
+                Problem::error("too-many-targets", format!("{name}: {error}")).hint(format!(
+                    "a scope holds {MAX_PATTERNS} places: give --scope with a wildcard, such as 'shop-*/{name}'"
+                ))
+            })?,
+        };
+        let namespace = in_file.or(asked.namespace.filter(|_| targets.iter().all(|target| target.namespace.is_none())));
+        Ok(Self {
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+            scope,
+            deployed: asked.scope.is_none(),
+        })
+    }
+
+    fn undeployed(in_file: Option<&str>, name: &str, asked: Asked<'_>) -> Result<Self, Problem> {
         if let (Some(file), Some(flag)) = (in_file, asked.namespace)
             && file != flag
         {
@@ -53,26 +152,83 @@ impl Place {
             })?,
             (None, None) => {
                 return Err(Problem::error("no-namespace", format!("{name}: no namespace anywhere")).hint(format!(
-                    "set metadata.namespace in the file, or give -n NAMESPACE, or give --scope 'NAMESPACE/{name}' for \
-                         every place that kustomize makes of it"
+                    "list the sealed file in a kustomization that has a namespace; or set metadata.namespace; or give \
+                     -n NAMESPACE, or --scope 'NAMESPACE/{name}'"
                 )));
             }
         };
-        Ok(Self { namespace, name: name.to_owned(), scope })
+        Ok(Self { namespace, name: name.to_owned(), scope, deployed: false })
     }
+}
+
+/// The namespace of a target: as built, or as typed where kustomize leaves it open.
+fn namespace_of<'a>(target: &'a Target, name: &str, asked: Asked<'a>) -> Result<Option<&'a str>, Problem> {
+    match (target.namespace.as_deref(), asked.namespace) {
+        (Some(built), Some(typed)) if built != typed => {
+            let by = target
+                .step(&["namespace"])
+                .map_or_else(|| shown(&target.root), |step| format!("{}:{}", step.file, step.line));
+            Err(Problem::error(
+                "namespace-conflict",
+                format!("{name}: kustomize puts it into {built} ({by}), -n says {typed}"),
+            )
+            .hint("leave -n out, or change the namespace there"))
+        }
+        (built, typed) => Ok(built.or(typed)),
+    }
+}
+
+/// Whether a pattern means what is built. Of a hash nobody knows the characters yet: only a pattern that leaves them open
+/// means it.
+fn is_meant(pattern: &Pattern, target: &Target, namespace: Option<&str>) -> bool {
+    namespace.is_some_and(|namespace| target.pattern(namespace).is_ok_and(|exact| pattern.covers(&exact)))
+}
+
+fn no_namespace_at(target: &Target, name: &str) -> Problem {
+    Problem::error(
+        "no-namespace",
+        format!("{name}: {} deploys it, and no namespace is set on the way", shown(&target.root)),
+    )
+    .hint(format!("set `namespace:` there, or give -n NAMESPACE, or --scope 'NAMESPACE/{name}'"))
+}
+
+fn bad_name(error: &ScopeError, target: &Target) -> Problem {
+    let by = target.step(&["namePrefix", "nameSuffix", "namespace"]);
+    let by = by.map_or_else(String::new, |step| format!(" ({}:{} {})", step.file, step.line, step.what));
+    Problem::error("bad-name", format!("kustomize makes {} of it{by}: {error}", target.shown()))
+        .hint("mend the name, the prefix, the suffix or the namespace")
+}
+
+fn shown(root: &str) -> String {
+    if root.is_empty() { "the kustomization at the top".to_owned() } else { root.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn scope(pattern: &str) -> Scope {
-        Scope::canonical([pattern.parse().unwrap()]).unwrap()
+    fn scope(patterns: &[&str]) -> Scope {
+        Scope::canonical(patterns.iter().map(|pattern| pattern.parse().unwrap())).unwrap()
     }
 
     fn decide(file: Option<&str>, flag: Option<&str>, pattern: Option<&str>) -> Result<Place, &'static str> {
-        let scope = pattern.map(scope);
-        Place::decide(file, "db", Asked { namespace: flag, scope: scope.as_ref() }).map_err(|problem| problem.code)
+        deployed(file, flag, pattern, &[]).map_err(|problem| problem.code)
+    }
+
+    fn deployed(
+        file: Option<&str>,
+        flag: Option<&str>,
+        pattern: Option<&str>,
+        targets: &[Target],
+    ) -> Result<Place, Problem> {
+        let scope = pattern.map(|pattern| scope(&[pattern]));
+        Place::decide(file, "db", Asked { namespace: flag, scope: scope.as_ref() }, targets)
+    }
+
+    fn target(root: &str, namespace: Option<&str>, name: &str) -> Target {
+        let step = Step { file: format!("{root}/kustomization.yaml"), line: 3, what: "namespace: x".to_owned() };
+        let namespace = namespace.map(str::to_owned);
+        Target { root: root.to_owned(), namespace, name: name.to_owned(), hashed: false, chain: vec![step] }
     }
 
     #[test]
@@ -80,7 +236,7 @@ mod tests {
         for (file, flag) in [(Some("prod"), None), (None, Some("prod")), (Some("prod"), Some("prod"))] {
             let place = decide(file, flag, None).unwrap();
             assert_eq!(place.namespace.as_deref(), Some("prod"));
-            assert_eq!(place.scope, scope("prod/db"));
+            assert_eq!(place.scope, scope(&["prod/db"]));
         }
     }
 
@@ -95,7 +251,60 @@ mod tests {
     #[test]
     fn a_typed_scope_stands_in_for_a_namespace() {
         let place = decide(None, None, Some("*-prod/*db")).unwrap();
-        assert_eq!((place.namespace, place.scope), (None, scope("*-prod/*db")));
-        assert_eq!(decide(Some("prod"), None, Some("prod/*")).unwrap().scope, scope("prod/*"));
+        assert_eq!((place.namespace, place.scope), (None, scope(&["*-prod/*db"])));
+        assert_eq!(decide(Some("prod"), None, Some("prod/*")).unwrap().scope, scope(&["prod/*"]));
+    }
+
+    #[test]
+    fn what_kustomize_makes_of_it_is_the_scope() {
+        let targets = [target("prod", Some("shop-prod"), "p-db"), target("test", Some("shop-test"), "db")];
+        // What the file says is overridden by kustomize, and stays as it is written.
+        for file in [None, Some("elsewhere")] {
+            let place = deployed(file, None, None, &targets).unwrap();
+            assert_eq!((place.namespace.as_deref(), place.deployed), (file, true));
+            assert_eq!(place.scope, scope(&["shop-prod/p-db", "shop-test/db"]));
+        }
+        let hashed = Target { hashed: true, ..target("prod", Some("shop-prod"), "db") };
+        assert_eq!(deployed(None, None, None, &[hashed]).unwrap().scope, scope(&["shop-prod/db-{hash}"]));
+    }
+
+    #[test]
+    fn a_namespace_that_kustomize_leaves_open_is_asked_for() {
+        let open = [target("prod", None, "db")];
+        assert_eq!(deployed(Some("in-file"), None, None, &open).unwrap_err().code, "no-namespace");
+        let place = deployed(None, Some("prod"), None, &open).unwrap();
+        assert_eq!((place.namespace.as_deref(), place.scope), (Some("prod"), scope(&["prod/db"])));
+    }
+
+    #[test]
+    fn what_was_typed_may_not_contradict_kustomize() {
+        let targets = [target("prod", Some("shop-prod"), "db"), target("test", Some("shop-test"), "db")];
+        let conflict = deployed(None, Some("shop-prod"), None, &targets).unwrap_err();
+        assert_eq!(
+            conflict.message,
+            "db: kustomize puts it into shop-test (test/kustomization.yaml:3), -n says shop-prod"
+        );
+        let conflict = deployed(None, None, Some("shop-prod/*"), &targets).unwrap_err();
+        assert_eq!((conflict.code, conflict.message.contains("leaves out shop-test/db")), ("scope-conflict", true));
+        let place = deployed(None, None, Some("shop-*/db"), &targets).unwrap();
+        assert_eq!((place.scope, place.deployed), (scope(&["shop-*/db"]), false));
+        // A hash cannot be known: a pattern has to leave it open.
+        let hashed = [Target { hashed: true, ..target("prod", Some("shop-prod"), "db") }];
+        assert_eq!(deployed(None, None, Some("shop-prod/db"), &hashed).unwrap_err().code, "scope-conflict");
+        assert!(deployed(None, None, Some("shop-prod/db-*"), &hashed).is_ok());
+    }
+
+    #[test]
+    fn names_that_kubernetes_does_not_take_are_told_with_what_made_them() {
+        let step = |what: &str| Step { file: "prod/kustomization.yaml".to_owned(), line: 4, what: what.to_owned() };
+        let mut long = target("prod", Some("shop-prod"), &"p".repeat(300));
+        long.chain.push(step("namePrefix: ppp"));
+        let problem = deployed(None, None, None, &[long]).unwrap_err();
+        assert_eq!(problem.code, "bad-name");
+        assert!(problem.message.contains("(prod/kustomization.yaml:4 namePrefix: ppp)"), "{}", problem.message);
+        let starred = target("prod", Some("shop-prod"), "d*b");
+        assert_eq!(deployed(None, None, None, &[starred]).unwrap_err().code, "bad-name");
+        let many: Vec<Target> = (0..40).map(|n| target("r", Some(&format!("n{n}")), "db")).collect();
+        assert_eq!(deployed(None, None, None, &many).unwrap_err().code, "too-many-targets");
     }
 }

@@ -9,7 +9,7 @@ use crate::open::{Opened, open};
 use crate::problem::Problem;
 use crate::recipient::{KeyRing, Recipient, RecipientId};
 
-use super::place::{Asked, Place};
+use super::place::{Asked, Place, Target};
 
 /// What is to be sealed, for whom, and how an existing sealed document is treated.
 #[derive(Clone, Copy)]
@@ -18,12 +18,16 @@ pub struct Order<'a> {
     pub recipients: &'a [&'a Recipient],
     /// Namespace and scope, as far as they were typed.
     pub asked: Asked<'a>,
+    /// What kustomize makes of each Secret, in their order; nothing is known of those beyond the end.
+    pub targets: &'a [Vec<Target>],
     /// The identities at hand: with one that opens the existing document, equal values keep their bytes.
     pub ring: &'a KeyRing,
     /// Whether keys that the source lacks may go.
     pub prune: bool,
     /// Whether every value is sealed anew, equal or not.
     pub fresh: bool,
+    /// Whether an existing document may have another scope: it gets the new one, and every value is sealed anew for it.
+    pub rescope: bool,
     /// The policy's word that everything is applied server-side, so that larger objects may be written.
     pub server_side: bool,
 }
@@ -50,6 +54,8 @@ pub enum Anew {
     Recipients,
     /// Its type changed, which is part of what every value is bound to.
     Type,
+    /// Its scope changed, which is so as well.
+    Scope,
 }
 
 /// What happens to one Secret.
@@ -101,8 +107,9 @@ pub fn plan(
     let mut matched = BTreeSet::new();
     let mut drafts = Vec::new();
     let mut seen = BTreeSet::new();
-    for secret in secrets {
-        let place = match Place::decide(secret.namespace.as_deref(), &secret.name, order.asked) {
+    for (index, secret) in secrets.iter().enumerate() {
+        let targets = order.targets.get(index).map_or(&[][..], Vec::as_slice);
+        let mut place = match Place::decide(secret.namespace.as_deref(), &secret.name, order.asked, targets) {
             Ok(place) => place,
             Err(problem) => {
                 refusals.source.push(problem.at(secret.node.location()));
@@ -120,10 +127,11 @@ pub fn plan(
             refusals.existing.push(overlay_patch(&existing[patch], &place));
             continue;
         }
-        let over = existing.iter().position(|sealed| is_same(sealed, &place));
-        if let Some(index) = over {
-            matched.insert(index);
-            refusals.existing.extend(differing_scope(&existing[index], &place));
+        let loosely = || existing.iter().position(|sealed| leaves_namespace_to_kustomize(&place, sealed));
+        let over = existing.iter().position(|sealed| is_same(sealed, &place)).or_else(loosely);
+        if let Some(index) = over.filter(|index| matched.insert(*index)) {
+            place.namespace.clone_from(&existing[index].namespace);
+            refusals.existing.extend(differing_scope(&existing[index], &place).filter(|_| !order.rescope));
             if !order.prune {
                 refusals.existing.extend(lost_keys(&existing[index], secret));
             }
@@ -149,7 +157,7 @@ fn draft(
     let mut items: BTreeMap<_, _> = secret.data.keys().map(|key| (key.clone(), Action::Seal)).collect();
     let mut anew = None;
     if let Some((_, sealed)) = over {
-        match comparable(secret, &sealed.sealed, order) {
+        match comparable(secret, &sealed.sealed, &place, order) {
             Ok(opened) => {
                 for (key, value) in &secret.data {
                     let same = opened.values.get(key) == Some(value);
@@ -174,7 +182,10 @@ fn draft(
 }
 
 /// Opens the existing document to compare its values, or says why that cannot help.
-fn comparable(secret: &SecretManifest<'_>, sealed: &Sealed, order: &Order<'_>) -> Result<Opened, Anew> {
+fn comparable(secret: &SecretManifest<'_>, sealed: &Sealed, place: &Place, order: &Order<'_>) -> Result<Opened, Anew> {
+    if sealed.scope.as_ref() != Some(&place.scope) {
+        return Err(Anew::Scope);
+    }
     if order.fresh {
         return Err(Anew::Asked);
     }
@@ -211,6 +222,11 @@ fn is_same(sealed: &SealedManifest<'_>, place: &Place) -> bool {
     sealed.name == place.name && sealed.namespace == place.namespace
 }
 
+/// Whether a document of the file is the one that is to be written, which has no namespace for kustomize sets one.
+fn leaves_namespace_to_kustomize(place: &Place, sealed: &SealedManifest<'_>) -> bool {
+    place.deployed && place.namespace.is_none() && sealed.name == place.name
+}
+
 /// Whether a document of the file patches the one that is to be written: it may leave the namespace to kustomize.
 fn is_patch_of(sealed: &SealedManifest<'_>, place: &Place) -> bool {
     sealed.is_patch() && (is_same(sealed, place) || (sealed.name == place.name && sealed.namespace.is_none()))
@@ -232,11 +248,13 @@ fn differing_scope(sealed: &SealedManifest<'_>, place: &Place) -> Option<Problem
 
 /// The refusal to write a value into a document whose scope is not the one that it should have.
 pub(crate) fn scope_conflict(in_file: &crate::scope::Scope, place: &Place) -> Problem {
-    Problem::error(
-        "scope-conflict",
-        format!("{}: the file says scope {in_file}, and it should be {}", describe(place), place.scope),
-    )
-    .hint("if the file's scope is right, give it again with --scope; if not, seal it anew from its source")
+    let hint = if place.deployed {
+        "kustomize says so: `ageseal rescope` seals the file for it, or mend the kustomization if the file is right"
+    } else {
+        "if the file's scope is right, give it again with --scope; if not, seal it anew from its source"
+    };
+    let fact = format!("{}: the file says scope {in_file}, and it should be {}", describe(place), place.scope);
+    Problem::error("scope-conflict", fact).hint(hint)
 }
 
 fn lost_keys(sealed: &SealedManifest<'_>, secret: &SecretManifest<'_>) -> Option<Problem> {

@@ -11,7 +11,7 @@ use super::document::{SealedTogether, document_value, seal_together, spec_value,
 use super::leak::leaks;
 use super::plan::{Action, DocumentPlan, Order, Refusals, plan};
 use super::size::check_size;
-use super::spec::{envelope_value, item_value};
+use super::spec::{envelope_value, item_value, scope_value};
 
 /// What sealing a file gives.
 #[derive(Debug)]
@@ -264,6 +264,9 @@ fn merge_document<'a>(
     together: &SealedTogether,
 ) -> Result<(), EditError> {
     let Some(spec) = existing.node.get("spec") else { return Ok(()) };
+    if existing.sealed.scope.as_ref() != Some(&plan.place.scope) {
+        editor.set(spec, "scope", &scope_value(&plan.place.scope), At::First)?;
+    }
     let secret_type = (secret.secret_type != DEFAULT_TYPE).then(|| Value::Str(secret.secret_type.clone()));
     let in_file = spec.get("type").and_then(|node| node.str()).unwrap_or(DEFAULT_TYPE);
     if in_file != secret.secret_type {

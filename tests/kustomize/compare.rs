@@ -1,10 +1,11 @@
 //! One folder of one tree, built by both sides.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ageseal::kustomize::{Build, Files, LoadRestriction, Memory, Options, Place, Refusal, Resolution, build, resolve};
+
+use zeroize::Zeroizing;
 
 use crate::archive::{Entry, Tree};
 use crate::oracle::{self, Built, HASH, Thing};
@@ -22,9 +23,13 @@ pub struct Both {
 struct Disk(PathBuf);
 
 impl Files for Disk {
-    fn read(&self, path: &str) -> Option<Cow<'_, [u8]>> {
+    fn read(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
         self.real(path)?;
-        std::fs::read(self.0.join(path)).ok().map(Cow::Owned)
+        std::fs::read(self.0.join(path)).ok().map(Zeroizing::new)
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.real(path).is_some() && self.0.join(path).is_file()
     }
 
     fn is_folder(&self, path: &str) -> bool {

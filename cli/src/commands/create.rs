@@ -4,19 +4,21 @@ mod docker;
 mod sources;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ageseal::manifest::kinds::SERVICE_ACCOUNT_NAME;
 use ageseal::manifest::{SecretManifest, SecretType, objects};
 use ageseal::recipient::KeyRing;
-use ageseal::rewrite::{self, Asked, Order};
+use ageseal::rewrite::{self, Asked, DocumentPlan, Order, Target};
 use ageseal::secret::Plaintext;
 use ageseal::yaml::{Stream, Value, render};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use rand_core::OsRng;
+use zeroize::Zeroizing;
 
 use crate::clock;
+use crate::deployed::{self, Deployed, Named};
 use crate::error::{CliError, Errors, Exit, Outcome};
 use crate::files::{self, Before};
 use crate::readers::{self, Readers};
@@ -98,13 +100,16 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         .map_err(|error| CliError::problem(&args.output, &error.to_problem()))?;
     let secrets = read(ui, args, &stream)?;
 
+    let places = places(policy_path, &secrets, scope.is_some())?;
     let recipients: Vec<_> = set.recipients().collect();
     let order = Order {
         recipients: &recipients,
-        asked: Asked { namespace: None, scope: scope.as_ref() },
+        asked: Asked { namespace: args.namespace.as_deref(), scope: scope.as_ref() },
+        targets: &places,
         ring: &KeyRing::default(),
         prune: false,
         fresh: false,
+        rescope: false,
         server_side: readers.server_side(),
     };
     let made = rewrite::create(&secrets, &order, &mut OsRng)
@@ -128,12 +133,29 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         .map(|plan| {
             let keys: Vec<_> = plan.items.keys().map(String::as_str).collect();
             Row::new(verb, &[&shown, &plan.place.name, &keys.join(", ")])
-                .detail("opens as", plan.place.scope.to_string(), None)
+                .detail("opens as", plan.place.scope.to_string(), because(plan, &places).as_deref())
                 .detail("read by", set.names().join(", "), None)
         })
         .collect();
     ui.results(&rows);
     Ok(if args.dry_run { Exit::Findings } else { Exit::Ok })
+}
+
+/// What kustomize makes of the file that is to be written.
+fn places(path: Option<&Path>, secrets: &[SecretManifest<'_>], typed: bool) -> Result<Vec<Vec<Target>>, Errors> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let mut deployed = Deployed::default();
+    deployed.plan(path, Zeroizing::new(rewrite::outline(secrets).into_bytes()));
+    deployed.resolve();
+    let named = secrets.iter().map(|secret| Named { namespace: secret.namespace.as_deref(), name: &secret.name });
+    if typed {
+        return Ok(named.map(|named| deployed.known_targets(path, named)).collect());
+    }
+    named.map(|named| deployed.targets(path, named)).collect()
+}
+
+fn because(plan: &DocumentPlan, places: &[Vec<Target>]) -> Option<String> {
+    places.first().filter(|_| plan.place.deployed).and_then(|places| deployed::because(places))
 }
 
 /// The types by the short names of the Kubernetes page, and any type by its full name.

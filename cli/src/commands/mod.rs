@@ -13,6 +13,7 @@ mod man;
 mod open;
 mod overview;
 mod recipients;
+mod rescope;
 mod seal;
 mod set;
 mod show;
@@ -36,6 +37,7 @@ pub enum Command {
     Get(get::Args),
     Set(set::Args),
     Unset(unset::Args),
+    Rescope(rescope::Args),
     Show(show::Args),
     Check(check::Args),
     Recipients(recipients::Args),
@@ -57,6 +59,7 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Get(args)) => get::run(ui, &args),
         Some(Command::Set(args)) => set::run(ui, &args),
         Some(Command::Unset(args)) => unset::run(ui, &args),
+        Some(Command::Rescope(args)) => rescope::run(ui, &args),
         Some(Command::Show(args)) => show::run(ui, &args),
         Some(Command::Check(args)) => check::run(ui, &args),
         Some(Command::Recipients(args)) => recipients::run(ui, &args),

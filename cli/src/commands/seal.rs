@@ -1,18 +1,22 @@
 //! `ageseal seal`: Secret manifests become sealed ones, a file or a whole tree.
 
+mod drafts;
 mod job;
 mod report;
 mod target;
+mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
+use self::drafts::{Draft, places};
 use self::job::{Done, Job};
 use self::report::GitQuestion;
 use self::target::{Target, targets};
 use crate::error::{CliError, Errors, Exit, Outcome};
-use crate::files::{self, Batch};
+use crate::files::{self, Batch, Want};
 use crate::keys::identities;
 use crate::progress::Progress;
 use crate::readers::{self, Readers};
@@ -31,6 +35,7 @@ const PARALLEL: usize = 8;
 Examples:
   ageseal seal overlays/prod/db.secret.yaml
   ageseal seal overlays
+  ageseal seal overlays/prod/db.secret.yaml --wire
   ageseal seal --in-place base/all.yaml
   kubectl create secret generic db --from-file=./pw --dry-run=client -o yaml | ageseal seal - -n shop-prod -o db.sealed.yaml")]
 pub struct Args {
@@ -61,6 +66,9 @@ pub struct Args {
     /// Seal every value anew, also those that did not change
     #[arg(long)]
     fresh: bool,
+    /// List the sealed files in the kustomizations, in the place of the plaintext ones
+    #[arg(long, conflicts_with = "in_place")]
+    wire: bool,
     /// Say what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -77,18 +85,30 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let question = few.then(|| GitQuestion::ask(&readers, targets.iter().map(|(source, _)| source)));
     let keys = if args.fresh { identities::Keys::default() } else { load_keys(ui, args, &targets)? };
 
+    let stdin = match targets.iter().any(|(source, _)| files::is_stdin(source)) {
+        true => Some(Zeroizing::new(files::read(Path::new("-"), Want::DOCUMENT)?)),
+        false => None,
+    };
+    let stdin = stdin.as_ref().map(|bytes| bytes.as_slice());
+    let draft = |(source, target): &(PathBuf, Target)| {
+        Draft::of(&Job { args, source, target, scope: scope.as_ref(), readers: &readers, ring: &keys.ring, stdin })
+    };
+    let drafts: Vec<Draft> = many(&targets, draft).into_iter().flatten().collect();
+    let places = places(&drafts, scope.is_some());
+    drop(drafts);
+
     let progress = Progress::new(ui, "sealing", targets.len());
     let work = |(source, target): &(PathBuf, Target)| {
-        let job = Job { args, source, target, scope: scope.as_ref(), readers: &readers, ring: &keys.ring };
-        let done = job.run();
+        let job = Job { args, source, target, scope: scope.as_ref(), readers: &readers, ring: &keys.ring, stdin };
+        let done = match places.get(source) {
+            None => job.run(&[]),
+            Some(Ok(places)) => job.run(places),
+            Some(Err(errors)) => Err(errors.clone().into_iter().collect()),
+        };
         progress.step();
         done
     };
-    let outcomes: Vec<_> = if targets.len() < PARALLEL {
-        targets.iter().map(work).collect()
-    } else {
-        targets.par_iter().map(work).collect()
-    };
+    let outcomes = many(&targets, work);
     drop(progress);
 
     let mut done = Vec::new();
@@ -108,6 +128,11 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     finish(ui, args, &readers, question, done)
 }
 
+/// Does the same with each, on several threads if there are many.
+fn many<T: Send>(targets: &[(PathBuf, Target)], work: impl Fn(&(PathBuf, Target)) -> T + Sync + Send) -> Vec<T> {
+    if targets.len() < PARALLEL { targets.iter().map(work).collect() } else { targets.par_iter().map(work).collect() }
+}
+
 /// Identities are wanted only where there is something to compare with.
 fn load_keys(ui: &Ui, args: &Args, targets: &[(PathBuf, Target)]) -> Result<identities::Keys, Errors> {
     let exists = |target: &Target| matches!(target, Target::File(path) if path.exists());
@@ -123,8 +148,13 @@ fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, question: Option<GitQuest
     for warning in done.iter().flat_map(|one| &one.warnings) {
         ui.warn(warning);
     }
-    let rows: Vec<Row> = done.iter().flat_map(|one| one.rows.iter().cloned()).collect();
-    let changes = done.iter().any(|one| one.bytes.is_some());
+    let wired = if args.wire { wire::wire(&done)? } else { Vec::new() };
+    let mut rows: Vec<Row> = done.iter().flat_map(|one| one.rows.iter().cloned()).collect();
+    rows.extend(wired.iter().map(|one| {
+        let verb = if args.dry_run { "would" } else { "wired" };
+        Row::new(verb, &[&one.path.display().to_string(), &format!("lists {}", one.files.join(", "))])
+    }));
+    let changes = done.iter().any(|one| one.bytes.is_some()) || !wired.is_empty();
     let sources: Vec<PathBuf> = done.iter().map(|one| one.source.clone()).collect();
     if args.dry_run {
         ui.results(&rows);
@@ -139,6 +169,9 @@ fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, question: Option<GitQuest
             Target::Source => batch.add(&one.source, one.before, bytes),
             Target::File(path) => batch.add(&path, one.before, bytes),
         }
+    }
+    for one in wired {
+        batch.add(&one.path, one.before, one.bytes);
     }
     if !batch.is_empty() {
         batch.commit()?;

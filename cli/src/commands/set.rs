@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use ageseal::manifest::SealedManifest;
 use ageseal::manifest::kinds::MAX_SECRET_SIZE;
-use ageseal::rewrite::{self, Asked};
+use ageseal::rewrite::{self, Asked, Target};
 use ageseal::secret::Plaintext;
 use rand_core::OsRng;
 use zeroize::Zeroizing;
 
-use crate::error::{CliError, Exit, Outcome};
+use crate::deployed::{Deployed, Named, because};
+use crate::error::{CliError, Errors, Exit, Outcome};
 use crate::files::{self, Before, Want};
 use crate::prompt;
 use crate::readers::{self, Readers};
@@ -95,7 +97,8 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let set = readers.set()?;
     let said = |problem: ageseal::problem::Problem| CliError::problem(&args.file, &problem);
     let asked = Asked { namespace: None, scope: scope.as_ref() };
-    let place = rewrite::place_of(&document, &args.key, asked).map_err(said)?;
+    let targets = targets(&args.file, &file, &document, scope.is_some())?;
+    let place = rewrite::place_of(&document, &args.key, asked, &targets).map_err(said)?;
     readers.check_scope(&place.scope).map_err(|error| error.at(&args.file, document.node.location(), None))?;
 
     let value = value(ui, args)?;
@@ -120,10 +123,22 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     }
     let shown = args.file.display().to_string();
     let row = Row::new(if new { "added" } else { "set" }, &[&shown, &args.key])
-        .detail("opens as", place.scope.to_string(), None)
+        .detail("opens as", place.scope.to_string(), because(&targets).filter(|_| place.deployed).as_deref())
         .detail("read by", set.names().join(", "), None);
     ui.results(&[row]);
     Ok(Exit::Ok)
+}
+
+/// What kustomize makes of a document of a sealed file as it stands.
+fn targets(path: &Path, file: &SealedFile, document: &SealedManifest<'_>, typed: bool) -> Result<Vec<Target>, Errors> {
+    let mut deployed = Deployed::default();
+    deployed.plan(path, Zeroizing::new(file.bytes.clone()));
+    deployed.resolve();
+    let named = Named { namespace: document.namespace.as_deref(), name: &document.name };
+    if typed {
+        return Ok(deployed.known_targets(path, named));
+    }
+    deployed.targets(path, named)
 }
 
 fn value(ui: &Ui, args: &Args) -> Result<Plaintext, CliError> {

@@ -3,9 +3,11 @@
 mod private;
 mod read;
 mod replace;
+mod tree;
 mod walk;
 
 pub use private::{make_private_folder, write_private};
 pub use read::{Want, is_stdin, read};
 pub use replace::{Batch, Before, replace};
+pub use tree::Tree;
 pub use walk::{Walk, walk};

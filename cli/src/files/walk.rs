@@ -96,7 +96,7 @@ fn is_ours(path: &Path) -> bool {
     path.extension().is_some_and(|ext| ["yaml", "yml", "json"].iter().any(|ours| ext.eq_ignore_ascii_case(ours)))
 }
 
-fn is_skipped(entry: &DirEntry) -> bool {
+pub(super) fn is_skipped(entry: &DirEntry) -> bool {
     if !entry.file_type().is_dir() {
         return false;
     }

@@ -47,6 +47,18 @@ pub fn find_top(folder: &Path) -> Result<Top, RepositoryError> {
     ours.map(|path| Top { path, git: false, device }).ok_or(RepositoryError::NoRepository { folder: start })
 }
 
+/// The repository of a file that need not exist, and its path there, whether there is a policy or not.
+///
+/// # Errors
+/// As [`find_top`]; a path that is no text.
+pub fn place_in(path: &Path) -> Result<(Top, String), RepositoryError> {
+    let place = canonical_place(path)?;
+    let existing = place.ancestors().skip(1).find(|above| above.is_dir()).unwrap_or(&place);
+    let top = find_top(existing)?;
+    let relative = top.relative(&place)?;
+    Ok((top, relative))
+}
+
 fn is_callers(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| belongs_to_caller(&meta))
 }

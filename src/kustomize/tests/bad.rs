@@ -1,7 +1,7 @@
 //! Bad input: refused, named, and never a panic.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use zeroize::Zeroizing;
 
 use super::super::{Files, LoadRestriction};
 use super::*;
@@ -113,8 +113,11 @@ fn files_of_other_folders_need_leave() {
 struct Linked(Memory);
 
 impl Files for Linked {
-    fn read(&self, path: &str) -> Option<Cow<'_, [u8]>> {
+    fn read(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
         self.0.read(if path == "k/link.yaml" { "a.yaml" } else { path })
+    }
+    fn is_file(&self, path: &str) -> bool {
+        self.read(path).is_some()
     }
     fn is_folder(&self, path: &str) -> bool {
         self.0.is_folder(path)

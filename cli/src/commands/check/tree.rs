@@ -1,12 +1,13 @@
 //! Checking many files: in parallel, each read once, then against each other and against what git knows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ageseal::check::{
     Context, File, FileReport, InGit, TreeFinding, check_text, check_tree, is_kustomization, left_over, patches_of,
     second_folder, tell_left_over, tell_second_folder,
 };
+use ageseal::kustomize::{Options, Resolution, resolve};
 use ageseal::recipient::{KeyRing, RecipientKind};
 use rayon::prelude::*;
 use walkdir::WalkDir;
@@ -14,7 +15,7 @@ use walkdir::WalkDir;
 use super::folders::{Group, Placed, place};
 use super::ignored::ignored;
 use crate::error::{CliError, Errors, shown};
-use crate::files::{self, Walk, Want};
+use crate::files::{self, Tree, Walk, Want};
 use crate::git;
 use crate::progress::Progress;
 use crate::report::{Summary, Told};
@@ -75,11 +76,16 @@ pub(super) fn check(
     let files = walk.files.len();
     let (mut placed, groups) = place(ui, walk.files.into_iter().chain(walk.names).collect())?;
     let names = placed.split_off(files);
+    let resolutions: Vec<Option<Resolution>> = groups.iter().map(resolution).collect();
     let contexts: Vec<Context<'_>> = groups
         .iter()
-        .map(|group| match group.policy() {
-            Some((policy, recipients)) => mode.context().policy(policy, recipients),
-            None => mode.context(),
+        .zip(&resolutions)
+        .map(|(group, resolution)| {
+            let context = match group.policy() {
+                Some((policy, recipients)) => mode.context().policy(policy, recipients),
+                None => mode.context(),
+            };
+            resolution.iter().fold(context, Context::resolution)
         })
         .collect();
 
@@ -182,6 +188,12 @@ fn ask_git(group: &Group, checked: &mut [Checked<'_>]) {
         };
         one.report.settle(state);
     }
+}
+
+/// What the kustomizations of a repository build, wherever in it the files that are checked lie.
+fn resolution(group: &Group) -> Option<Resolution> {
+    let top = group.top.as_ref()?;
+    Some(resolve(&Tree::new(top.path(), BTreeMap::new()), &Options::default()))
 }
 
 /// What only the files of a repository together show.

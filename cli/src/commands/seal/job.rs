@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use ageseal::manifest::{ObjectKind, SealedManifest, SecretManifest, could_hold_secret, objects};
 use ageseal::recipient::KeyRing;
-use ageseal::rewrite::{self, Asked, DocumentPlan, Order, Refusals, SealedFile};
+use ageseal::rewrite::{self, Asked, DocumentPlan, Order, Refusals, SealedFile, Target as Place};
 use ageseal::scope::Scope;
 use ageseal::yaml::{Node, Stream};
 use rand_core::OsRng;
+use zeroize::Zeroizing;
 
 use super::Args;
 use super::report::{About, rows};
@@ -40,16 +41,31 @@ pub(super) struct Job<'a> {
     pub(super) scope: Option<&'a Scope>,
     pub(super) readers: &'a Readers<'a>,
     pub(super) ring: &'a KeyRing,
+    /// What was read from stdin, which can be read once.
+    pub(super) stdin: Option<&'a [u8]>,
 }
 
 impl Job<'_> {
-    pub(super) fn run(&self) -> Result<Option<Done>, Vec<CliError>> {
-        let one = |error: CliError| vec![error];
-        let walked = !self.args.paths.iter().any(|path| same(path, self.source));
-        let source_bytes = files::read(self.source, if walked { WALKED } else { Want::DOCUMENT }).map_err(one)?;
-        if walked && !could_hold_secret(&source_bytes) {
-            return Ok(None);
+    /// Whether the source was found in a folder, and not named.
+    fn walked(&self) -> bool {
+        !self.args.paths.iter().any(|path| same(path, self.source))
+    }
+
+    /// The bytes of the source; none if it was found in a folder and holds no Secret.
+    pub(super) fn source_bytes(&self) -> Result<Option<Zeroizing<Vec<u8>>>, CliError> {
+        if let Some(bytes) = self.stdin.filter(|_| files::is_stdin(self.source)) {
+            return Ok(Some(Zeroizing::new(bytes.to_vec())));
         }
+        let walked = self.walked();
+        let bytes = Zeroizing::new(files::read(self.source, if walked { WALKED } else { Want::DOCUMENT })?);
+        Ok((!walked || could_hold_secret(&bytes)).then_some(bytes))
+    }
+
+    /// Seals the source for these places, which are those of its Secrets in order; none for those that nothing deploys.
+    pub(super) fn run(&self, places: &[Vec<Place>]) -> Result<Option<Done>, Vec<CliError>> {
+        let walked = self.walked();
+        let Some(source_bytes) = self.source_bytes().map_err(|error| vec![error])? else { return Ok(None) };
+        let source_bytes = source_bytes.to_vec();
         let before = if *self.target == Target::Source { Before::Holds(source_bytes.clone()) } else { Before::Absent };
         let source = Stream::from_bytes(source_bytes)
             .map_err(|error| vec![CliError::problem(self.source, &error.to_problem())])?;
@@ -70,9 +86,11 @@ impl Job<'_> {
         let order = Order {
             recipients: &recipients,
             asked: Asked { namespace: self.args.namespace.as_deref(), scope: self.scope },
+            targets: places,
             ring: self.ring,
             prune: self.args.prune,
             fresh: self.args.fresh,
+            rescope: false,
             server_side: readers.server_side(),
         };
         let (sealed, before) = self.seal(&source, &secrets, &order, before)?;
@@ -82,6 +100,7 @@ impl Job<'_> {
             target: &self.target.shown(self.source),
             readers: &set.names().join(", "),
             typed_scope: self.scope.is_some(),
+            places,
             dry_run: self.args.dry_run,
         };
         let rows = rows(&about, &sealed, &secrets);

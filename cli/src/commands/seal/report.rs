@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use ageseal::manifest::SecretManifest;
-use ageseal::rewrite::{Action, Anew, DocumentPlan, SealedFile};
+use ageseal::rewrite::{Action, Anew, DocumentPlan, SealedFile, Target as Place};
 
+use crate::deployed::because;
 use crate::error::CliError;
 use crate::files;
 use crate::git::{self, Asking};
@@ -19,13 +20,15 @@ pub(super) struct About<'a> {
     pub(super) readers: &'a str,
     /// Whether the scope was typed.
     pub(super) typed_scope: bool,
+    /// What kustomize makes of each Secret.
+    pub(super) places: &'a [Vec<Place>],
     /// Whether nothing is written.
     pub(super) dry_run: bool,
 }
 
 /// A row for each Secret.
 pub(super) fn rows(about: &About<'_>, sealed: &SealedFile, secrets: &[SecretManifest<'_>]) -> Vec<Row> {
-    let row = |(plan, secret): (&DocumentPlan, &SecretManifest<'_>)| {
+    let row = |(index, (plan, secret)): (usize, (&DocumentPlan, &SecretManifest<'_>))| {
         let verb = if sealed.text.is_none() {
             "same"
         } else if about.dry_run {
@@ -33,8 +36,11 @@ pub(super) fn rows(about: &About<'_>, sealed: &SealedFile, secrets: &[SecretMani
         } else {
             "sealed"
         };
+        let kustomize = about.places.get(index).filter(|_| plan.place.deployed).and_then(|places| because(places));
         let from = if about.typed_scope {
             "--scope"
+        } else if let Some(kustomize) = &kustomize {
+            kustomize
         } else if secret.namespace.is_some() {
             "metadata.namespace"
         } else {
@@ -50,7 +56,7 @@ pub(super) fn rows(about: &About<'_>, sealed: &SealedFile, secrets: &[SecretMani
         }
         row
     };
-    sealed.documents.iter().zip(secrets).map(row).collect()
+    sealed.documents.iter().zip(secrets).enumerate().map(row).collect()
 }
 
 fn counts(plan: &DocumentPlan) -> String {
@@ -74,6 +80,7 @@ fn why(anew: Anew) -> &'static str {
         Anew::Unopened => "every value: no identity at hand opens the old ones, so none could be compared",
         Anew::Recipients => "every value: the recipients changed",
         Anew::Type => "every value: the type changed",
+        Anew::Scope => "every value: the scope changed",
     }
 }
 

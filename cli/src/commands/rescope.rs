@@ -1,0 +1,297 @@
+//! `ageseal rescope`: seals files for where kustomize takes them now.
+
+use std::path::{Path, PathBuf};
+
+use ageseal::manifest::{SealedManifest, SecretManifest, objects};
+use ageseal::recipient::KeyRing;
+use ageseal::rewrite::{self, Asked, Order, Place, Shape, Target};
+use ageseal::scope::{Pattern, Scope, ScopeError};
+use ageseal::yaml::{Stream, render};
+use rand_core::OsRng;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::deployed::{Deployed, Named, because};
+use crate::error::{CliError, Errors, Exit, Outcome};
+use crate::files::{self, Batch, Before};
+use crate::keys::identities;
+use crate::opening::Opener;
+use crate::prompt;
+use crate::readers::{self, Readers};
+use crate::scopes;
+use crate::sealed::{SealedFile, title};
+use crate::ui::{Row, Ui};
+
+/// Seal files again for where kustomize takes them now
+///
+/// After a change of a namespace, a prefix or an overlay. A private key is needed: every value of a document whose scope
+/// changes is opened and sealed anew, for the policy's recipients. A place that is new to a document is asked about on a
+/// terminal, and must be named with --widen elsewhere.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  ageseal rescope overlays/prod
+  ageseal rescope base/db.sealed.yaml --widen shop-prod/p-db
+  ageseal rescope base/db.sealed.yaml --scope 'shop-*/db' --widen 'shop-*/db'")]
+pub struct Args {
+    /// Sealed files, and folders of them
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Let values open at this NAMESPACE/NAME, where they did not before (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    widen: Vec<String>,
+    #[command(flatten)]
+    scope: scopes::Options,
+    #[command(flatten)]
+    readers: readers::Options,
+    #[command(flatten)]
+    identities: identities::Options,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A document whose scope is to change.
+struct Change {
+    title: String,
+    /// Its name and namespace, as it is written.
+    name: String,
+    namespace: Option<String>,
+    old: Scope,
+    place: Place,
+    targets: Vec<Target>,
+}
+
+/// Runs the command.
+pub fn run(ui: &Ui, args: &Args) -> Outcome {
+    let typed = args.scope.parse()?;
+    let widen = widen(args)?;
+    let files = read(args)?;
+    let changes = changes(args, &files, typed.as_ref())?;
+    if changes.iter().all(Vec::is_empty) {
+        ui.note(&CliError::finding("every document is sealed for where it is deployed"));
+        return Ok(Exit::Ok);
+    }
+    if args.dry_run {
+        ui.results(&rows(&files, &changes, "would"));
+        return Ok(Exit::Findings);
+    }
+    let keys = args.identities.load(ui)?;
+    keys.require()?;
+    ask(ui, &widen, &changes)?;
+
+    let readers = Readers::new(ui, &args.readers);
+    let opener = Opener::new(ui, &keys);
+    let mut batch = Batch::new();
+    let mut errors = Vec::new();
+    for (file, changes) in files.iter().zip(&changes).filter(|(_, changes)| !changes.is_empty()) {
+        match rescope(file, changes, &readers, &opener, &keys.ring) {
+            Ok(text) => batch.add(&file.path, Before::Holds(file.bytes.clone()), text.text().as_bytes().to_vec()),
+            Err(several) => errors.extend(several),
+        }
+    }
+    Errors::none_or(errors)?;
+    batch.commit()?;
+    ui.results(&rows(&files, &changes, "rescoped"));
+    Ok(Exit::Ok)
+}
+
+/// The places that were named. What is none may be a value that somebody typed in the wrong place: it is not repeated.
+fn widen(args: &Args) -> Result<Vec<Pattern>, CliError> {
+    let parse = |text: &String| {
+        text.parse().map_err(|error| {
+            let fault = match error {
+                ScopeError::Pattern { fault, .. } => fault.to_string(),
+                other => other.to_string(),
+            };
+            CliError::usage(format!("--widen: {fault}")).hint("for example --widen 'shop-prod/db'")
+        })
+    };
+    args.widen.iter().map(parse).collect()
+}
+
+/// The sealed files among what was named.
+fn read(args: &Args) -> Result<Vec<SealedFile>, Errors> {
+    let walk = files::walk(&args.paths)?;
+    let mut errors = Vec::new();
+    let mut found = Vec::new();
+    for path in walk.files.iter().filter(|path| !files::is_stdin(path)) {
+        match SealedFile::walked(path) {
+            Ok(file) => found.extend(file),
+            Err(error) => errors.push(error),
+        }
+    }
+    Errors::none_or(errors)?;
+    Ok(found)
+}
+
+/// The documents of each file whose scope is not what kustomize makes of them.
+fn changes(args: &Args, files: &[SealedFile], typed: Option<&Scope>) -> Result<Vec<Vec<Change>>, Errors> {
+    let mut deployed = Deployed::default();
+    for file in files {
+        deployed.plan(&file.path, Zeroizing::new(file.bytes.clone()));
+    }
+    deployed.resolve();
+    let mut errors = Vec::new();
+    let mut all = Vec::new();
+    for file in files {
+        let mut changes = Vec::new();
+        match file.documents() {
+            Ok(documents) => {
+                for document in documents.iter().filter(|document| !document.is_patch()) {
+                    match change(&file.path, document, &deployed, typed) {
+                        Ok(change) => changes.extend(change),
+                        Err(several) => errors.extend(several),
+                    }
+                }
+            }
+            Err(several) => errors.extend(several),
+        }
+        all.push(changes);
+    }
+    let named: Vec<&PathBuf> = args.paths.iter().filter(|path| path.is_file()).collect();
+    let only_patches = |file: &&SealedFile| {
+        named.contains(&&file.path) && file.documents().is_ok_and(|all| all.iter().all(SealedManifest::is_patch))
+    };
+    errors.extend(files.iter().filter(only_patches).map(|file| {
+        CliError::input("this is an overlay patch: each of its values carries its own scope")
+            .path(&file.path)
+            .hint("set the value again: ageseal set FILE KEY --for BASE")
+    }));
+    Errors::none_or(errors)?;
+    Ok(all)
+}
+
+fn change(
+    path: &Path,
+    document: &SealedManifest<'_>,
+    deployed: &Deployed,
+    typed: Option<&Scope>,
+) -> Result<Option<Change>, Errors> {
+    let named = Named { namespace: document.namespace.as_deref(), name: &document.name };
+    let targets = match typed {
+        Some(_) => deployed.known_targets(path, named),
+        None => deployed.targets(path, named)?,
+    };
+    let asked = Asked { namespace: None, scope: typed };
+    let place = Place::decide(document.namespace.as_deref(), &document.name, asked, &targets)
+        .map_err(|problem| CliError::problem(path, &problem.at(document.node.location())))?;
+    let Some(old) = document.sealed.scope.clone() else { return Ok(None) };
+    let own = document.sealed.items.values().filter_map(|item| item.scope.as_ref());
+    let same = old == place.scope && own.into_iter().all(|scope| *scope == old);
+    let change = || Change {
+        title: title(document),
+        name: document.name.clone(),
+        namespace: document.namespace.clone(),
+        old,
+        place,
+        targets,
+    };
+    Ok((!same).then(change))
+}
+
+/// Places where values did not open before are the user's word: each is named, or answered for.
+fn ask(ui: &Ui, widen: &[Pattern], changes: &[Vec<Change>]) -> Result<(), Errors> {
+    let mut new: Vec<&Pattern> = Vec::new();
+    for change in changes.iter().flatten() {
+        let before = |pattern: &&Pattern| change.old.patterns().iter().any(|old| old.covers(pattern));
+        let gained = change.place.scope.patterns().iter().filter(|pattern| !before(pattern));
+        new.extend(gained.filter(|pattern| !widen.iter().any(|named| named.covers(pattern))));
+    }
+    new.sort();
+    new.dedup();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let flags: Vec<String> = new.iter().map(|pattern| format!("--widen '{pattern}'")).collect();
+    let places: Vec<&str> = new.iter().map(|pattern| pattern.as_str()).collect();
+    if !prompt::possible(ui) {
+        return Err(CliError::usage(format!("values would open where they did not before: {}", places.join(", ")))
+            .detail("nothing was written")
+            .hint(format!("if that is meant: {}", flags.join(" ")))
+            .into());
+    }
+    ui.note(&CliError::finding(format!("values will open where they did not before: {}", places.join(", "))));
+    if prompt::confirm(ui, "seal them for there?", &flags.join(" "))? {
+        Ok(())
+    } else {
+        Err(CliError::usage("nothing was written").into())
+    }
+}
+
+/// Seals the documents of one file anew, one after the other.
+fn rescope(
+    file: &SealedFile,
+    changes: &[Change],
+    readers: &Readers<'_>,
+    opener: &Opener<'_>,
+    ring: &KeyRing,
+) -> Result<Stream, Errors> {
+    let said = |problem: ageseal::problem::Problem| CliError::problem(&file.path, &problem);
+    let set = readers.for_path(Some(&file.path))?;
+    let recipients: Vec<_> = set.set()?.recipients().collect();
+    let mut text = Stream::from_bytes(file.bytes.clone()).map_err(|error| said(error.to_problem()))?;
+    for change in changes {
+        let made = {
+            let current = objects(&text).filter_map(|object| SealedManifest::read(object.node).manifest);
+            let same = |document: &SealedManifest<'_>| {
+                document.name == change.name && document.namespace == change.namespace && !document.is_patch()
+            };
+            let Some(document) = current.into_iter().find(same) else { continue };
+            set.check_scope(&change.place.scope)
+                .map_err(|error| error.at(&file.path, document.node.location(), None))?;
+            let opened = opener.open(&file.path, &document)?;
+            let secret = rewrite::secret_value(&document, &opened.values, Shape::Data);
+            let source = Stream::parse(render(&secret, "\n")).map_err(|error| said(error.to_problem()))?;
+            let secrets = secrets(&file.path, &source)?;
+            let order = Order {
+                recipients: &recipients,
+                asked: Asked { namespace: None, scope: Some(&change.place.scope) },
+                targets: &[],
+                ring,
+                prune: false,
+                fresh: true,
+                rescope: true,
+                server_side: set.server_side(),
+            };
+            let sealed = rewrite::seal_over(&text, &[document], &secrets, &order, &mut OsRng).map_err(|refusals| {
+                let all: Vec<_> = refusals.source.into_iter().chain(refusals.existing).map(said).collect();
+                Errors::none_or(all).err().unwrap_or_else(|| CliError::input("nothing was written").into())
+            })?;
+            sealed.text
+        };
+        text = made.unwrap_or(text);
+    }
+    Ok(text)
+}
+
+/// The opened document as a source: its lines mean nothing to anybody.
+fn secrets<'s>(path: &Path, source: &'s Stream) -> Result<Vec<SecretManifest<'s>>, Errors> {
+    let mut secrets = Vec::new();
+    let mut errors = Vec::new();
+    for object in objects(source) {
+        let reading = SecretManifest::read(object.node, clock::now());
+        let placeless = |problem: &ageseal::problem::Problem| ageseal::problem::Problem { at: None, ..problem.clone() };
+        let problems = reading.problems.iter().filter(|problem| problem.is_error());
+        errors.extend(problems.map(|problem| CliError::problem(path, &placeless(problem))));
+        secrets.extend(reading.manifest);
+    }
+    Errors::none_or(errors)?;
+    Ok(secrets)
+}
+
+fn rows(files: &[SealedFile], changes: &[Vec<Change>], verb: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (file, changes) in files.iter().zip(changes) {
+        let shown = file.path.display().to_string();
+        rows.extend(changes.iter().map(|change| {
+            let by = because(&change.targets).filter(|_| change.place.deployed);
+            Row::new(verb, &[&shown, &change.title]).detail("opened as", change.old.to_string(), None).detail(
+                "opens as",
+                change.place.scope.to_string(),
+                by.as_deref(),
+            )
+        }));
+    }
+    rows
+}

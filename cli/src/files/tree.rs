@@ -1,0 +1,111 @@
+//! The files of a repository as the resolver of kustomizations asks for them: never beyond the top.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ageseal::kustomize::Files;
+use walkdir::WalkDir;
+use zeroize::Zeroizing;
+
+use super::walk::is_skipped;
+
+/// One more byte than the resolver takes: what is larger is refused there, and is not read to its end here.
+const MOST: u64 = 8 * 1024 * 1024 + 1;
+
+/// The files below a folder, some of them as they are about to be written.
+///
+/// Guarantees: nothing outside the folder is read, wherever symbolic links lead; pipes and devices are no files.
+pub struct Tree {
+    /// Canonical.
+    top: PathBuf,
+    planned: BTreeMap<String, Zeroizing<Vec<u8>>>,
+}
+
+impl Tree {
+    /// The files below a canonical folder, with these in the place of what is there.
+    pub fn new(top: &Path, planned: BTreeMap<String, Zeroizing<Vec<u8>>>) -> Self {
+        Self { top: top.to_owned(), planned }
+    }
+
+    /// Where a path leads, if that is inside.
+    fn canonical(&self, path: &str) -> Option<PathBuf> {
+        fs::canonicalize(self.top.join(path)).ok().filter(|real| real.starts_with(&self.top))
+    }
+
+    fn relative(&self, real: &Path) -> Option<String> {
+        let inside = real.strip_prefix(&self.top).ok()?;
+        let parts: Option<Vec<&str>> = inside.components().map(|part| part.as_os_str().to_str()).collect();
+        parts.map(|parts| parts.join("/"))
+    }
+}
+
+impl Files for Tree {
+    fn read(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
+        if let Some(bytes) = self.planned.get(path) {
+            return Some(bytes.clone());
+        }
+        let real = self.canonical(path)?;
+        let size = fs::metadata(&real).ok().filter(fs::Metadata::is_file)?.len().min(MOST);
+        // All of it at once: a buffer that grows leaves copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).ok()?.saturating_add(1)));
+        File::open(real).ok()?.take(size).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    fn is_file(&self, path: &str) -> bool {
+        self.planned.contains_key(path) || self.canonical(path).is_some_and(|real| real.is_file())
+    }
+
+    fn is_folder(&self, path: &str) -> bool {
+        self.canonical(path).is_some_and(|real| real.is_dir())
+    }
+
+    fn paths(&self) -> Vec<String> {
+        let entries =
+            WalkDir::new(&self.top).into_iter().filter_entry(|entry| entry.depth() == 0 || !is_skipped(entry));
+        let files = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+        let mut paths: Vec<String> = files.filter_map(|entry| self.relative(entry.path())).collect();
+        paths.extend(self.planned.keys().cloned());
+        paths.sort_unstable();
+        paths.dedup();
+        paths
+    }
+
+    fn real(&self, path: &str) -> Option<String> {
+        match self.canonical(path) {
+            Some(real) => self.relative(&real),
+            None => self.planned.contains_key(path).then(|| path.to_owned()),
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn what_leads_out_of_the_repository_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let top = fs::canonicalize(folder.path()).unwrap().join("repository");
+        fs::create_dir_all(top.join("base")).unwrap();
+        fs::write(top.join("base/a.yaml"), "a").unwrap();
+        fs::write(folder.path().join("outside.yaml"), "secret").unwrap();
+        symlink("../outside.yaml", top.join("out.yaml")).unwrap();
+        symlink("base/a.yaml", top.join("in.yaml")).unwrap();
+        symlink("base", top.join("alias")).unwrap();
+        let tree = Tree::new(&top, BTreeMap::from([("base/new.yaml".to_owned(), Zeroizing::new(b"planned".to_vec()))]));
+        assert_eq!((tree.read("out.yaml"), tree.real("out.yaml")), (None, None));
+        let text = |path: &str| tree.read(path).map(|bytes| String::from_utf8(bytes.to_vec()).unwrap());
+        assert_eq!(text("in.yaml").as_deref(), Some("a"));
+        assert_eq!(tree.real("alias/a.yaml").as_deref(), Some("base/a.yaml"));
+        assert_eq!(text("base/new.yaml").as_deref(), Some("planned"));
+        assert_eq!(tree.real("base/new.yaml").as_deref(), Some("base/new.yaml"));
+        assert!(tree.is_folder("alias") && tree.is_folder("") && !tree.is_folder("in.yaml") && !tree.is_folder(".."));
+        assert_eq!(tree.paths(), ["base/a.yaml", "base/new.yaml"]);
+        assert_eq!(tree.read("base"), None);
+    }
+}

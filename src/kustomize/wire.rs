@@ -1,0 +1,103 @@
+//! Listing the sealed file in the place of the plaintext one: the one edit of a kustomization that sealing asks for.
+
+use super::files::join;
+use crate::yaml::{EditError, Editor, Node, Place, Stream, Value};
+
+/// The kustomization with one file in the place of another in `resources` and `bases`; none if it lists neither.
+///
+/// Paths are from the top of the repository, `folder` that of the kustomization. Where the new one is listed already, the
+/// old one goes.
+///
+/// # Errors
+/// A text that cannot be edited so that nothing else changes.
+pub fn relist(kustomization: &Stream, folder: &str, old: &str, new: &str) -> Result<Option<Stream>, EditError> {
+    let mut editor = Editor::new(kustomization);
+    for list in lists(kustomization) {
+        let place = |path: &str| list.items().position(|item| is_at(item, folder, path));
+        let Some(index) = place(old) else { continue };
+        match (place(new), list.items().nth(index)) {
+            (Some(_), _) => editor.remove_item(list, index)?,
+            (None, Some(item)) => editor.replace(item, &Value::Str(from_folder(folder, new)))?,
+            (None, None) => {}
+        }
+    }
+    if editor.is_empty() { Ok(None) } else { editor.finish().map(Some) }
+}
+
+/// The kustomization with one more file at the end of its `resources`; none if it lists it already.
+///
+/// # Errors
+/// As [`relist`]; a text that is no mapping.
+pub fn list(kustomization: &Stream, folder: &str, new: &str) -> Result<Option<Stream>, EditError> {
+    if lists(kustomization).any(|list| list.items().any(|item| is_at(item, folder, new))) {
+        return Ok(None);
+    }
+    let mut editor = Editor::new(kustomization);
+    let entry = Value::Str(from_folder(folder, new));
+    match lists(kustomization).next() {
+        Some(list) => editor.insert_item(list, list.items().count(), &entry)?,
+        None => {
+            let Some(root) = kustomization.documents().find_map(|document| document.root()) else { return Ok(None) };
+            editor.set(root, "resources", &Value::Seq(vec![entry]), Place::Last)?;
+        }
+    }
+    editor.finish().map(Some)
+}
+
+fn lists(stream: &Stream) -> impl Iterator<Item = Node<'_>> {
+    let roots = stream.documents().filter_map(|document| document.root());
+    let entries = roots.flat_map(|root| root.entries());
+    let is_list = |key: &str| ["resources", "bases"].iter().any(|field| field.eq_ignore_ascii_case(key));
+    entries.filter(move |(key, value)| key.str().is_some_and(is_list) && value.is_sequence()).map(|(_, list)| list)
+}
+
+fn is_at(item: Node<'_>, folder: &str, path: &str) -> bool {
+    item.str().and_then(|text| join(folder, text)).as_deref() == Some(path)
+}
+
+/// A path from the top of the repository as a kustomization of a folder writes it.
+fn from_folder(folder: &str, path: &str) -> String {
+    let from: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    let to: Vec<&str> = path.split('/').collect();
+    let shared = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+    let up = std::iter::repeat_n("..", from.len() - shared);
+    up.chain(to[shared..].iter().copied()).collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(result: Result<Option<Stream>, EditError>) -> Option<String> {
+        result.unwrap().map(|stream| stream.text().to_owned())
+    }
+
+    fn parse(text: &str) -> Stream {
+        Stream::parse(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn one_file_takes_the_place_of_another_and_nothing_else_changes() {
+        let k = parse(
+            "# ours\nnamespace: a\nResources:\n- ../base   # first\n- ./db.secret.yaml   # the password\n- x.yaml\n",
+        );
+        let made = text(relist(&k, "o/prod", "o/prod/db.secret.yaml", "o/prod/db.sealed.yaml"));
+        let expected =
+            "# ours\nnamespace: a\nResources:\n- ../base   # first\n- db.sealed.yaml   # the password\n- x.yaml\n";
+        assert_eq!(made.as_deref(), Some(expected));
+        assert_eq!(text(relist(&k, "o/prod", "o/prod/other.yaml", "o/prod/db.sealed.yaml")), None);
+        let both = parse("resources: [db.sealed.yaml, db.secret.yaml]\n");
+        let made = text(relist(&both, "", "db.secret.yaml", "db.sealed.yaml"));
+        assert_eq!(made.as_deref(), Some("resources: [db.sealed.yaml]\n"));
+    }
+
+    #[test]
+    fn a_file_is_listed_once() {
+        let k = parse("namespace: a\n");
+        let made = text(list(&k, "o/prod", "o/shared/db.sealed.yaml")).unwrap();
+        assert_eq!(made, "namespace: a\nresources:\n- ../shared/db.sealed.yaml\n");
+        assert_eq!(text(list(&parse(&made), "o/prod", "o/shared/db.sealed.yaml")), None);
+        let k = parse("resources:\n- a.yaml\nnamespace: b\n");
+        assert_eq!(text(list(&k, "", "c.yaml")).as_deref(), Some("resources:\n- a.yaml\n- c.yaml\nnamespace: b\n"));
+    }
+}
