@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ageseal::format::KIND;
 use ageseal::kustomize::{Options, Refusal, Resolution, resolve};
 use ageseal::problem::Location;
 use ageseal::rewrite::Target;
@@ -63,17 +62,16 @@ impl Deployed {
 
     /// What becomes of a document of a planned file, in every kustomization that deploys it; none if none does.
     ///
+    /// With `typed`, the scope is said by hand: what is not known is no error then.
+    ///
     /// # Errors
     /// Each kustomization that may deploy it and is refused: nothing is known then.
-    pub fn targets(&self, path: &Path, named: Named<'_>) -> Result<Vec<Target>, Errors> {
+    pub fn targets(&self, path: &Path, named: Named<'_>, typed: bool) -> Result<Vec<Target>, Errors> {
         let Some((top, resolution, file)) = self.find(path) else { return Ok(Vec::new()) };
-        Errors::none_or(resolution.refusals_of(&file).map(|(_, refusal)| told(top, refusal)).collect())?;
-        Ok(known(resolution, &file, named))
-    }
-
-    /// The same as far as it is known, for whoever says the scope by hand.
-    pub fn known_targets(&self, path: &Path, named: Named<'_>) -> Vec<Target> {
-        self.find(path).map_or_else(Vec::new, |(_, resolution, file)| known(resolution, &file, named))
+        if !typed {
+            Errors::none_or(resolution.refusals_of(&file).map(|(_, refusal)| told(top, refusal)).collect())?;
+        }
+        Ok(Target::of_document(resolution, &file, named.namespace, named.name))
     }
 
     fn find(&self, path: &Path) -> Option<(&Path, &Resolution, String)> {
@@ -83,17 +81,8 @@ impl Deployed {
     }
 }
 
-fn known(resolution: &Resolution, file: &str, named: Named<'_>) -> Vec<Target> {
-    let is_it = |object: &ageseal::kustomize::Object| {
-        let (namespace, name) = &object.original;
-        object.kind == KIND && name == named.name && namespace.as_deref() == named.namespace
-    };
-    let objects = resolution.of_file(file).filter(|(_, object)| is_it(object));
-    objects.map(|(root, object)| Target::new(root, object)).collect()
-}
-
 /// A refusal at its file and line.
-pub fn told(top: &Path, refusal: &Refusal) -> CliError {
+fn told(top: &Path, refusal: &Refusal) -> CliError {
     let reason = refusal.reason();
     let fact = if refusal.is_broken() {
         "kustomize would not build this, so nobody knows where it deploys what it lists"

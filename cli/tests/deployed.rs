@@ -246,3 +246,77 @@ fn a_file_that_no_kustomization_lists_is_told() {
     let found = t.run(&["check"]).ok();
     assert!(format!("{}{}", found.stdout, found.stderr).contains("not deployed by anything here"), "{}", found.stdout);
 }
+
+#[test]
+fn a_document_that_names_its_namespace_is_rescoped_as_well() {
+    let t = shop();
+    t.write(SOURCE, t.read(SOURCE).replace("name: db\n", "name: db\n  namespace: shop-test\n"));
+    t.write("base/kustomization.yaml", "resources: [db.sealed.yaml]\n");
+    t.write("prod/kustomization.yaml", "namespace: shop-prod\nresources: [../test]\n");
+    t.write(TEST, "resources: [../base]\n");
+    let _ = t.run(&["seal", SOURCE]).ok().says("shop-prod/db");
+    t.write("prod/kustomization.yaml", "namespace: shop-prod\nnamePrefix: p-\nresources: [../test]\n");
+    let id = identity(&t, "prod");
+    let _ = t.run(&["rescope", FILE, "-i", &id, "--widen", "shop-prod/p-db"]).ok().says("shop-prod/p-db");
+    assert_eq!(scope(&t, FILE), ["shop-prod/p-db"]);
+    assert!(t.read(FILE).contains("namespace: shop-test"), "what is written stays");
+    let _ = check_built(&t, "prod").ok();
+}
+
+#[test]
+fn rescope_changes_no_readers() {
+    let t = shop();
+    let _ = t.run(&["seal", SOURCE]).ok();
+    t.write(TEST, PREFIXED);
+    t.write(".ageseal/policy.yaml", repo::POLICY.replace("  recipients: [prod]\n", "  recipients: [prod, test]\n"));
+    let (id, before) = (identity(&t, "prod"), t.read(FILE));
+    let _ = t
+        .run(&["rescope", FILE, "-i", &id, "--widen", "shop-test/t-db"])
+        .exit(4)
+        .says("sealed for other readers")
+        .says("base/db.sealed.yaml:1:1");
+    assert_eq!(t.read(FILE), before);
+    let refused = t.run(&["rescope", FILE, "-i", &id, "--widen", "shop-test"]).exit(2).says("exactly one slash");
+    assert!(!refused.stderr.contains("shop-test"), "{}", refused.stderr);
+}
+
+#[test]
+fn one_overlay_that_is_not_known_hides_nothing_of_the_others() {
+    let t = shop();
+    let _ = t.run(&["seal", SOURCE]).ok();
+    t.write(TEST, "namespace: shop-test\nresources: [../base, https://example.com/x.yaml]\n");
+    t.write("prod/kustomization.yaml", "namespace: shop-prod\nnamePrefix: p-\nresources: [../base]\n");
+    let found = t.run(&["check"]).exit(1);
+    let found = format!("{}{}", found.stdout, found.stderr);
+    assert!(found.contains("deployed as shop-prod/p-db") && !found.contains("as well"), "{found}");
+}
+
+#[test]
+fn a_folder_that_is_missing_is_not_passed_over() {
+    let t = shop();
+    t.write(TEST, "namespace: shop-test\nresources: [../base, ../more]\n");
+    let _ = t.run(&["seal", SOURCE]).exit(4).says("test/kustomization.yaml:2:1").says("../more");
+    t.write(TEST, "namespace: shop-test\nresources: [../base, more.sealed.yaml]\n");
+    let _ = t.run(&["seal", SOURCE]).ok();
+}
+
+#[test]
+fn secrets_that_operators_make_are_known_to_come() {
+    let t = shop();
+    let _ = t.run(&["seal", SOURCE]).ok();
+    let two = format!(
+        "{}---\n{}",
+        pod("password"),
+        pod("tls.crt").replace("name: api}", "name: tls}").replace("name: db", "name: tls")
+    );
+    t.write("base/pod.yaml", &two);
+    let _ = t.run(&["check"]).exit(1);
+    for maker in [
+        "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: c}\nspec: {secretName: tls}\n",
+        "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: tls}\nspec: {}\n",
+        "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i, annotations: {cert-manager.io/issuer: ca}}\nspec: {tls: [{secretName: tls}]}\n",
+    ] {
+        t.write("base/pod.yaml", format!("{two}---\n{maker}"));
+        let _ = t.run(&["check"]).ok();
+    }
+}

@@ -149,7 +149,7 @@ codes! {
         "No object of the same build names the Secret of a sealed document.";
     ShipsPlaintext "ships-plaintext" Error
         "kustomization that deploys a plaintext Secret"
-        "A kustomization lists a plaintext Secret, though a sealed file of the same name stands beside it.";
+        "A kustomization lists the plaintext that sealed files are made of, such as `db.secret.yaml`, and not the sealed file.";
     PlaintextGenerator "plaintext-generator" Error
         "plaintext values in a generator"
         "A `secretGenerator` has `literals`: their values stand in the kustomization, for everybody who can read it.";

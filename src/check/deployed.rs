@@ -1,50 +1,46 @@
 //! Sealed documents where kustomize takes them: each scope against what every root makes of its document.
 
-use super::{Code, Context, File, FileReport, Finding, Level, few};
-use crate::format::KIND;
-use crate::kustomize::{Object, Step};
+use super::{Code, Context, File, FileReport, Finding, few};
+use crate::kustomize::Step;
 use crate::manifest::SealedManifest;
 use crate::problem::Location;
 use crate::rewrite::Target;
 use crate::scope::{Pattern, Scope};
 
 /// What is known of where a document is deployed.
-pub(super) enum Known {
-    /// No kustomization here deploys it: its own namespace and name are all there is.
-    Nowhere,
-    /// One that may deploy it is refused: nothing is known.
-    Unsure,
-    /// These deploy it.
-    At(Vec<Target>),
+pub(super) struct Known {
+    /// What the kustomizations make of it that build.
+    pub(super) targets: Vec<Target>,
+    /// Whether there may be more: a kustomization that may deploy it is refused.
+    pub(super) more: bool,
+}
+
+impl Known {
+    /// Whether its own namespace and name are all there is to compare with.
+    pub(super) fn is_nowhere(&self) -> bool {
+        self.targets.is_empty() && !self.more
+    }
 }
 
 /// What the kustomizations make of a document.
 pub(super) fn known(file: File<'_>, manifest: &SealedManifest<'_>, context: &Context<'_>) -> Known {
     let (Some(path), Some(resolution), false) = (file.path, context.resolution, file.built) else {
-        return Known::Nowhere;
+        return Known { targets: Vec::new(), more: false };
     };
-    if resolution.refusals_of(path).next().is_some() {
-        return Known::Unsure;
-    }
-    let is_it = |object: &Object| {
-        let (namespace, name) = &object.original;
-        object.kind == KIND && *name == manifest.name && *namespace == manifest.namespace
-    };
-    let objects = resolution.of_file(path).filter(|(_, object)| is_it(object));
-    let targets: Vec<Target> = objects.map(|(root, object)| Target::new(root, object)).collect();
-    if targets.is_empty() { Known::Nowhere } else { Known::At(targets) }
+    let targets = Target::of_document(resolution, path, manifest.namespace.as_deref(), &manifest.name);
+    Known { targets, more: resolution.refusals_of(path).next().is_some() }
 }
 
 /// Holds a scope against every place that its document is deployed to.
 pub(super) fn scope(
     file: File<'_>,
     scope: &Scope,
-    targets: &[Target],
+    known: &Known,
     whose: (Option<&[&str]>, Location),
     context: &Context<'_>,
     report: &mut FileReport,
 ) {
-    let (keys, at) = whose;
+    let (targets, (keys, at)) = (&known.targets, whose);
     let what = keys.map_or_else(String::new, |keys| format!("{}: ", few(keys)));
     let exact: Vec<Option<Pattern>> = targets.iter().map(pattern).collect();
     for (target, exact) in targets.iter().zip(&exact) {
@@ -63,6 +59,9 @@ pub(super) fn scope(
         }
         report.say(finding.hint(format!("ageseal rescope {}, or undo the change there", file.shown)));
     }
+    if known.more {
+        return;
+    }
     // A pattern with a star was typed by somebody who meant more than what is here.
     let unused = scope.patterns().iter().filter(|pattern| {
         let starred = pattern.namespace_has_wildcard() || pattern.name().contains('*');
@@ -73,8 +72,7 @@ pub(super) fn scope(
         let finding = Finding::new(Code::ScopeWider, Some(at), format!("{what}sealed for {pattern} as well"))
             .line(format!("deployed as {}", places(targets)))
             .hint(format!("ageseal rescope {}, unless another repository deploys it", file.shown));
-        let level = if context.strict { Level::Error } else { finding.level };
-        report.say(Finding { level, ..finding });
+        report.say(finding.strictly(context));
     }
 }
 

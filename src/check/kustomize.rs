@@ -1,6 +1,5 @@
 //! Which files the kustomizations of a tree list as patches.
 
-use super::{Code, Context, File, FileReport, Finding, shown_name};
 use crate::kustomize::join;
 use crate::yaml::{Node, Stream};
 
@@ -24,46 +23,6 @@ pub(super) fn may_patch(bytes: &[u8]) -> bool {
     bytes.windows(7).any(|word| word.eq_ignore_ascii_case(b"patches"))
 }
 
-/// Whether a kustomization can have a generator of Secrets.
-pub(super) fn may_generate(bytes: &[u8]) -> bool {
-    bytes.windows(15).any(|word| word.eq_ignore_ascii_case(b"secretgenerator"))
-}
-
-/// Tells of generators whose values stand in the kustomization itself. One that only lends its hash and its name to a
-/// sealed document is dropped from the build, and has no value in it.
-pub(super) fn literals(file: File<'_>, stream: &Stream, context: &Context<'_>, report: &mut FileReport) {
-    let roots = stream.documents().filter_map(|document| document.root());
-    let entries = roots.flat_map(|root| root.entries());
-    let is_list = |key: &str| key.eq_ignore_ascii_case("secretGenerator");
-    let lists = entries.filter(|(key, _)| key.str().is_some_and(is_list)).map(|(_, list)| follow(list));
-    for generator in lists.flat_map(|list| list.items()).map(follow) {
-        let field = |node: Node<'_>, name: &str| {
-            node.entries()
-                .find(|(key, _)| key.str().is_some_and(|key| key.eq_ignore_ascii_case(name)))
-                .map(|(key, _)| key.location())
-        };
-        let Some(at) = field(generator, "literals") else { continue };
-        let annotations = get(generator, "options").and_then(|options| get(options, "annotations"));
-        let local = annotations.and_then(|annotations| annotations.get("config.kubernetes.io/local-config"));
-        if local.is_some_and(|node| node.str() == Some("true")) {
-            continue;
-        }
-        if file.path.zip(context.policy).is_some_and(|(path, policy)| policy.allowed(path).is_some()) {
-            report.allowed += 1;
-            continue;
-        }
-        let name = get(generator, "name").and_then(|name| name.str()).map_or("a generator", shown_name);
-        let line = format!("{name}: literals <redacted>");
-        let hint = "seal the values and take the generator out; then change them: git history keeps them";
-        report.say(Finding::new(Code::PlaintextGenerator, Some(at), line).hint(hint));
-    }
-}
-
-fn get<'a>(node: Node<'a>, name: &str) -> Option<Node<'a>> {
-    let found = node.entries().find(|(key, _)| key.str().is_some_and(|key| key.eq_ignore_ascii_case(name)));
-    found.map(|(_, value)| follow(value))
-}
-
 pub(super) fn listed(stream: &Stream, path: &str) -> Vec<String> {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let roots = stream.documents().filter_map(|document| document.root());
@@ -81,11 +40,15 @@ fn is_patch_field(key: &str) -> bool {
 }
 
 fn path_of(entry: Node<'_>) -> Option<&str> {
-    let path = entry.entries().find(|(key, _)| key.str().is_some_and(|key| key.eq_ignore_ascii_case("path")));
-    follow(path?.1).str()
+    follow(field(entry, "path")?.1).str()
 }
 
-fn follow(node: Node<'_>) -> Node<'_> {
+/// An entry by its key in any case, as kustomize takes it.
+pub(super) fn field<'a>(node: Node<'a>, name: &str) -> Option<(Node<'a>, Node<'a>)> {
+    node.entries().find(|(key, _)| key.str().is_some_and(|key| key.eq_ignore_ascii_case(name)))
+}
+
+pub(super) fn follow(node: Node<'_>) -> Node<'_> {
     node.target().unwrap_or(node)
 }
 

@@ -8,6 +8,7 @@
 
 mod code;
 mod deployed;
+mod generators;
 mod kustomize;
 mod names;
 mod open;
@@ -62,6 +63,14 @@ impl Finding {
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same finding, an error if the run makes errors of such notes.
+    fn strictly(mut self, context: &Context<'_>) -> Self {
+        if context.strict && self.code.is_strict() {
+            self.level = Level::Error;
+        }
         self
     }
 
@@ -244,7 +253,7 @@ pub fn check_text(file: File<'_>, bytes: Vec<u8>, context: &Context<'_>) -> File
         report.say(second);
     }
     let named = file.path.is_some_and(is_kustomization);
-    let generates = named && kustomize::may_generate(&bytes);
+    let generates = named && generators::may_generate(&bytes);
     let kustomization = named && (generates || kustomize::may_patch(&bytes));
     let suspect = could_hold_secret(&bytes);
     if !suspect && !kustomization {
@@ -257,7 +266,7 @@ pub fn check_text(file: File<'_>, bytes: Vec<u8>, context: &Context<'_>) -> File
                 report.listed = kustomize::listed(&stream, path);
             }
             if generates {
-                kustomize::literals(file, &stream, context, &mut report);
+                generators::literals(file, &stream, context, &mut report);
             }
             if suspect {
                 check_stream(file, &stream, context, &mut report);

@@ -181,10 +181,10 @@ impl<'a> Apart<'a> {
             let until = if overdue { "was accepted until" } else { "is accepted until" };
             let line = format!("{}: {} ({id}) {until} {}", which(&mut keys.keys), stale.name, stale.until);
             let mut finding = Finding::new(Code::SupersededRecipient, Some(keys.at), line).hint(SEAL_AGAIN);
-            if overdue || (context.strict && finding.code.is_strict()) {
+            if overdue {
                 finding.level = Level::Error;
             }
-            report.say(finding);
+            report.say(finding.strictly(context));
         }
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Code, Context, FileReport, Finding, TreeFinding};
-use crate::format::{DEFAULT_TYPE, KIND};
+use crate::format::KIND;
 use crate::kustomize::{Build, NAMES, Object, Place, Reference, Refusal, Resolution};
+use crate::policy::Policy;
 use crate::problem::Location;
 
 /// Tells what the builds of all roots show.
@@ -146,36 +147,41 @@ fn namespace(namespace: Option<&str>) -> &str {
 
 fn dangling<'a>(context: &Context<'_>, root: &'a str, build: &'a Build, told: &mut Told<'a>) {
     let secrets = secrets(build);
-    for reference in build.references.iter().filter(|reference| !reference.optional) {
-        let space = namespace(reference.namespace.as_deref());
-        let external = context
-            .policy
-            .is_some_and(|policy| policy.external().iter().any(|pattern| pattern.matches(space, &reference.name)));
-        let Some(object) = referrer(build, reference).filter(|_| !external) else { continue };
-        let place = format!("{}/{}: {}", object.kind.to_lowercase(), object.name, reference.path);
-        match secrets.get(&(space, reference.name.as_str(), reference.hashed)) {
-            None => {
-                let others = secrets.keys().filter(|(other, ..)| *other == space).map(|(_, name, _)| *name);
-                let near = others.map(|name| (strsim::damerau_levenshtein(name, &reference.name), name)).min();
-                let hint = match near.filter(|(distance, _)| *distance <= 2) {
-                    Some((_, near)) => format!("did you mean {near}? Else {MISSING}"),
-                    None => MISSING.to_owned(),
-                };
-                let line =
-                    format!("{place} names the Secret {}, which nothing in the same build makes", name(reference));
-                told.say(root, Code::DanglingReference, object, line, Some(hint));
-            }
-            Some(Some(keys)) => {
-                if let Some(key) = reference.key.as_deref().filter(|key| !keys.contains(key)) {
-                    let keys: Vec<&str> = keys.iter().copied().collect();
-                    let line = format!("{place} names the key {key} of the Secret {}", name(reference));
-                    let hint =
-                        format!("it has {}; set the key, or mark the reference optional: true", super::few(&keys));
-                    told.say(root, Code::DanglingReference, object, line, Some(hint));
-                }
-            }
-            Some(None) => {}
+    for reference in build.references.iter().filter(|reference| !reference.optional && !is_external(reference, context))
+    {
+        let Some((fact, hint)) = missing(reference, &secrets) else { continue };
+        let Some(object) = referrer(build, reference) else { continue };
+        let line = format!("{}/{}: {} names {fact}", object.kind.to_lowercase(), object.name, reference.path);
+        told.say(root, Code::DanglingReference, object, line, Some(hint));
+    }
+}
+
+fn is_external(reference: &Reference, context: &Context<'_>) -> bool {
+    let space = namespace(reference.namespace.as_deref());
+    let patterns = context.policy.map_or_else(Default::default, Policy::external);
+    patterns.iter().any(|pattern| pattern.matches(space, &reference.name))
+}
+
+/// What a reference names that will not be there, and the next step.
+fn missing(reference: &Reference, secrets: &Secrets<'_>) -> Option<(String, String)> {
+    let space = namespace(reference.namespace.as_deref());
+    match secrets.get(&(space, reference.name.as_str(), reference.hashed)) {
+        None => {
+            let others = secrets.keys().filter(|(other, ..)| *other == space).map(|(_, name, _)| *name);
+            let near = others.map(|name| (strsim::damerau_levenshtein(name, &reference.name), name)).min();
+            let hint = match near.filter(|(distance, _)| *distance <= 2) {
+                Some((_, near)) => format!("did you mean {near}? Else {MISSING}"),
+                None => MISSING.to_owned(),
+            };
+            Some((format!("the Secret {}, which nothing in the same build makes", name(reference)), hint))
         }
+        Some(Some(keys)) => {
+            let key = reference.key.as_deref().filter(|key| !keys.contains(key))?;
+            let keys: Vec<&str> = keys.iter().copied().collect();
+            let hint = format!("it has {}; set the key, or mark the reference optional: true", super::few(&keys));
+            Some((format!("the key {key} of the Secret {}", name(reference)), hint))
+        }
+        Some(None) => None,
     }
 }
 
@@ -212,19 +218,15 @@ fn unused<'a>(root: &'a str, build: &'a Build, told: &mut Told<'a>) {
         .map(|reference| (namespace(reference.namespace.as_deref()), reference.name.as_str()))
         .collect();
     for object in build.objects.iter().filter(|object| is_sealed(object)) {
-        let acts = object.secret_type.as_deref().is_some_and(|kind| kind != DEFAULT_TYPE && acts_by_itself(kind));
+        // The cluster itself uses Secrets of these types.
+        let acts = matches!(object.secret_type.as_deref(), Some(SERVICE_ACCOUNT_TOKEN | BOOTSTRAP_TOKEN));
         if !acts && !used.contains(&(namespace(object.namespace.as_deref()), object.name.as_str())) {
             told.say(root, Code::Unused, object, format!("{}: no object names its Secret", object.name), None);
         }
     }
 }
 
-/// Whether the cluster itself uses Secrets of a type.
-fn acts_by_itself(secret_type: &str) -> bool {
-    matches!(secret_type, SERVICE_ACCOUNT_TOKEN | BOOTSTRAP_TOKEN)
-}
-
-/// A plaintext Secret that a kustomization lists although it was sealed: what is in the cluster is not what git says.
+/// A source of sealed files that a kustomization lists itself: what is in the cluster is not what git says.
 fn ships_plaintext<'a>(context: &Context<'_>, root: &'a str, build: &'a Build, told: &mut Told<'a>) {
     for object in &build.objects {
         let document = matches!(object.source.place, Place::Document { .. });
@@ -234,7 +236,7 @@ fn ships_plaintext<'a>(context: &Context<'_>, root: &'a str, build: &'a Build, t
             continue;
         }
         let listed = object.chain.first().map_or_else(String::new, |step| format!("{}:{} ", step.file, step.line));
-        let line = format!("{listed}lists it, and every value goes to the cluster from a file that is not in git");
+        let line = format!("{listed}lists it, and its plaintext is deployed as it stands");
         let hint = format!("ageseal seal --wire {}", object.source.file);
         told.say(root, Code::ShipsPlaintext, object, line, Some(hint));
     }

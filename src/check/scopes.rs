@@ -21,16 +21,13 @@ pub(super) fn check(
     for (scope, keys, at) in effective(manifest) {
         let whose = keys.as_ref().map_or_else(|| title.to_owned(), |keys| format!("{title}, {}", few(keys)));
         beyond(file, &scope, &whose, at, context, report);
-        match &known {
-            deployed::Known::Nowhere => mismatch(file, manifest, &scope, keys.as_deref(), at, report),
-            deployed::Known::Unsure => {}
-            deployed::Known::At(targets) => {
-                deployed::scope(file, &scope, targets, (keys.as_deref(), at), context, report);
-            }
+        if known.is_nowhere() {
+            mismatch(file, manifest, &scope, keys.as_deref(), at, report);
+        } else {
+            deployed::scope(file, &scope, &known, (keys.as_deref(), at), context, report);
         }
     }
-    let nowhere = matches!(known, deployed::Known::Nowhere);
-    if nowhere && manifest.namespace.is_none() && !manifest.is_patch() {
+    if known.is_nowhere() && manifest.namespace.is_none() && !manifest.is_patch() {
         let finding = Finding::new(
             Code::NoNamespace,
             Some(manifest.node.location()),

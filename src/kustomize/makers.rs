@@ -23,12 +23,7 @@ const MAKERS: &[Maker] = &[
 ];
 
 /// Annotations of an Ingress or a Gateway by which cert-manager makes the Secrets of its `tls`.
-const ISSUERS: [&str; 4] = [
-    "cert-manager.io/issuer",
-    "cert-manager.io/cluster-issuer",
-    "kubernetes.io/tls-acme",
-    "acme.cert-manager.io/http01-edit-in-place",
-];
+const ISSUERS: [&str; 3] = ["cert-manager.io/issuer", "cert-manager.io/cluster-issuer", "kubernetes.io/tls-acme"];
 
 /// Adds the Secrets that one object makes.
 pub(super) fn of(resource: &Res, made: &mut Vec<Made>) {

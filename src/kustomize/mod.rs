@@ -55,7 +55,7 @@ pub use model::{
 };
 pub use references::{KINDS, KindSites, POD, Site};
 pub use refusal::{Reason, Refusal};
-pub use wire::{list, relist};
+pub use wire::{is_listed, list, relist};
 
 /// The names that kustomize takes for its file.
 pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];

@@ -21,8 +21,9 @@ pub enum LoadRestriction {
 pub struct Options {
     /// Which files a kustomization may name.
     pub load_restriction: LoadRestriction,
-    /// Whether a file that `resources` lists and that is not there yet is passed over. What it would add changes the name
-    /// and the namespace of no other object; kustomize itself builds nothing before it is there.
+    /// Whether a file that `resources` lists and that is not there yet is passed over, if its name says that it is one: a
+    /// folder could bring configurations along. What a file would add changes the name and the namespace of no other object;
+    /// kustomize itself builds nothing before it is there.
     pub pass_over_missing: bool,
 }
 
@@ -198,8 +199,8 @@ impl Resolution {
     /// The objects that are written in a file, with the root that builds each.
     pub fn of_file<'a>(&'a self, file: &str) -> impl Iterator<Item = (&'a str, &'a Object)> {
         self.index.get(file).into_iter().flatten().filter_map(|(root, index)| {
-            let (root, build) = self.roots.get_key_value(root)?;
-            Some((root.as_str(), build.as_ref().ok()?.objects.get(*index)?))
+            let build = self.roots.get(root)?.as_ref().ok()?;
+            Some((root.as_str(), build.objects.get(*index)?))
         })
     }
 

@@ -89,7 +89,8 @@ impl<'f> Session<'f> {
     /// Whether a resource is not there and may be missing.
     pub(super) fn passes_over(&self, folder: &str, path: &str) -> bool {
         let missing = |path: String| !self.files.is_file(&path) && !self.files.is_folder(&path);
-        self.options.pass_over_missing && !is_remote(path) && join(folder, path).is_some_and(missing)
+        let is_file = [".yaml", ".yml", ".json"].iter().any(|ending| path.ends_with(ending));
+        self.options.pass_over_missing && is_file && !is_remote(path) && join(folder, path).is_some_and(missing)
     }
 
     /// The real path of a file that a kustomization names.

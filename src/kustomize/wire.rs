@@ -24,12 +24,17 @@ pub fn relist(kustomization: &Stream, folder: &str, old: &str, new: &str) -> Res
     if editor.is_empty() { Ok(None) } else { editor.finish().map(Some) }
 }
 
-/// The kustomization with one more file at the end of its `resources`; none if it lists it already.
+/// Whether a kustomization lists a file in `resources` or `bases`.
+pub fn is_listed(kustomization: &Stream, folder: &str, path: &str) -> bool {
+    lists(kustomization).any(|list| list.items().any(|item| is_at(item, folder, path)))
+}
+
+/// The kustomization with one more file at the end of its `resources`; none if it lists it already, or is empty.
 ///
 /// # Errors
-/// As [`relist`]; a text that is no mapping.
+/// As [`relist`].
 pub fn list(kustomization: &Stream, folder: &str, new: &str) -> Result<Option<Stream>, EditError> {
-    if lists(kustomization).any(|list| list.items().any(|item| is_at(item, folder, new))) {
+    if is_listed(kustomization, folder, new) {
         return Ok(None);
     }
     let mut editor = Editor::new(kustomization);
@@ -94,9 +99,9 @@ mod tests {
     #[test]
     fn a_file_is_listed_once() {
         let k = parse("namespace: a\n");
-        let made = text(list(&k, "o/prod", "o/shared/db.sealed.yaml")).unwrap();
-        assert_eq!(made, "namespace: a\nresources:\n- ../shared/db.sealed.yaml\n");
-        assert_eq!(text(list(&parse(&made), "o/prod", "o/shared/db.sealed.yaml")), None);
+        let made = text(list(&k, "o/prod", "o/common/db.sealed.yaml")).unwrap();
+        assert_eq!(made, "namespace: a\nresources:\n- ../common/db.sealed.yaml\n");
+        assert_eq!(text(list(&parse(&made), "o/prod", "o/common/db.sealed.yaml")), None);
         let k = parse("resources:\n- a.yaml\nnamespace: b\n");
         assert_eq!(text(list(&k, "", "c.yaml")).as_deref(), Some("resources:\n- a.yaml\n- c.yaml\nnamespace: b\n"));
     }

@@ -1,6 +1,7 @@
 //! Where a Secret is sealed for: its namespace, its name, its scope. Nothing here is ever guessed.
 
-use crate::kustomize::{Object, Step};
+use crate::format::KIND;
+use crate::kustomize::{Object, Resolution, Step};
 use crate::problem::Problem;
 use crate::scope::{MAX_PATTERNS, Pattern, Scope, ScopeError};
 
@@ -43,7 +44,7 @@ pub struct Target {
 
 impl Target {
     /// What a root builds of an object.
-    pub fn new(root: &str, object: &Object) -> Self {
+    fn new(root: &str, object: &Object) -> Self {
         Self {
             root: root.to_owned(),
             namespace: object.namespace.clone(),
@@ -51,6 +52,16 @@ impl Target {
             hashed: object.hashed,
             chain: object.chain.clone(),
         }
+    }
+
+    /// What the roots build of a document, by the name and the namespace that it is written with; none if none is known to.
+    pub fn of_document(resolution: &Resolution, file: &str, namespace: Option<&str>, name: &str) -> Vec<Self> {
+        let is_it = |object: &Object| {
+            let (written, original) = &object.original;
+            object.kind == KIND && original == name && written.as_deref() == namespace
+        };
+        let objects = resolution.of_file(file).filter(|(_, object)| is_it(object));
+        objects.map(|(root, object)| Self::new(root, object)).collect()
     }
 
     /// The pattern that means exactly what is built.

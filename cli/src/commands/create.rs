@@ -148,10 +148,7 @@ fn places(path: Option<&Path>, secrets: &[SecretManifest<'_>], typed: bool) -> R
     deployed.plan(path, Zeroizing::new(rewrite::outline(secrets).into_bytes()));
     deployed.resolve();
     let named = secrets.iter().map(|secret| Named { namespace: secret.namespace.as_deref(), name: &secret.name });
-    if typed {
-        return Ok(named.map(|named| deployed.known_targets(path, named)).collect());
-    }
-    named.map(|named| deployed.targets(path, named)).collect()
+    named.map(|named| deployed.targets(path, named, typed)).collect()
 }
 
 fn because(plan: &DocumentPlan, places: &[Vec<Target>]) -> Option<String> {

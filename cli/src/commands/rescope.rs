@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ageseal::manifest::{SealedManifest, SecretManifest, objects};
+use ageseal::problem::Problem;
 use ageseal::recipient::KeyRing;
 use ageseal::rewrite::{self, Asked, Order, Place, Shape, Target};
 use ageseal::scope::{Pattern, Scope, ScopeError};
@@ -25,8 +26,9 @@ use crate::ui::{Row, Ui};
 /// Seal files again for where kustomize takes them now
 ///
 /// After a change of a namespace, a prefix or an overlay. A private key is needed: every value of a document whose scope
-/// changes is opened and sealed anew, for the policy's recipients. A place that is new to a document is asked about on a
-/// terminal, and must be named with --widen elsewhere.
+/// changes is opened and sealed anew, for the readers that it has. A place that is new to a value is asked about on a
+/// terminal, and must be named with --widen elsewhere. Who can read it is not changed: where the policy names others by now,
+/// nothing is written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,6 +60,8 @@ struct Change {
     name: String,
     namespace: Option<String>,
     old: Scope,
+    /// The scopes that its values have: its own, or theirs.
+    effective: Vec<Scope>,
     place: Place,
     targets: Vec<Target>,
 }
@@ -82,10 +86,11 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
 
     let readers = Readers::new(ui, &args.readers);
     let opener = Opener::new(ui, &keys);
+    let job = Job { typed: typed.as_ref(), readers: &readers, opener: &opener, ring: &keys.ring };
     let mut batch = Batch::new();
     let mut errors = Vec::new();
     for (file, changes) in files.iter().zip(&changes).filter(|(_, changes)| !changes.is_empty()) {
-        match rescope(file, changes, &readers, &opener, &keys.ring) {
+        match job.run(file, changes) {
             Ok(text) => batch.add(&file.path, Before::Holds(file.bytes.clone()), text.text().as_bytes().to_vec()),
             Err(several) => errors.extend(several),
         }
@@ -169,37 +174,46 @@ fn change(
     typed: Option<&Scope>,
 ) -> Result<Option<Change>, Errors> {
     let named = Named { namespace: document.namespace.as_deref(), name: &document.name };
-    let targets = match typed {
-        Some(_) => deployed.known_targets(path, named),
-        None => deployed.targets(path, named)?,
-    };
+    let targets = deployed.targets(path, named, typed.is_some())?;
     let asked = Asked { namespace: None, scope: typed };
     let place = Place::decide(document.namespace.as_deref(), &document.name, asked, &targets)
         .map_err(|problem| CliError::problem(path, &problem.at(document.node.location())))?;
     let Some(old) = document.sealed.scope.clone() else { return Ok(None) };
-    let own = document.sealed.items.values().filter_map(|item| item.scope.as_ref());
-    let same = old == place.scope && own.into_iter().all(|scope| *scope == old);
+    let items = document.sealed.items.values();
+    let mut effective: Vec<Scope> = items.filter_map(|item| document.sealed.effective_scope(item)).cloned().collect();
+    effective.push(old.clone());
+    effective.dedup();
+    let same = effective.iter().all(|scope| *scope == place.scope);
     let change = || Change {
         title: title(document),
         name: document.name.clone(),
         namespace: document.namespace.clone(),
         old,
+        effective,
         place,
         targets,
     };
     Ok((!same).then(change))
 }
 
-/// Places where values did not open before are the user's word: each is named, or answered for.
-fn ask(ui: &Ui, widen: &[Pattern], changes: &[Vec<Change>]) -> Result<(), Errors> {
+/// The places where some value did not open before, and that were not named.
+fn unnamed<'c>(widen: &[Pattern], changes: impl Iterator<Item = &'c Change>) -> Vec<&'c Pattern> {
     let mut new: Vec<&Pattern> = Vec::new();
-    for change in changes.iter().flatten() {
-        let before = |pattern: &&Pattern| change.old.patterns().iter().any(|old| old.covers(pattern));
+    for change in changes {
+        let covers = |scope: &Scope, pattern: &Pattern| scope.patterns().iter().any(|old| old.covers(pattern));
+        // A value with a narrower scope of its own did not open wherever the others did.
+        let before = |pattern: &&Pattern| change.effective.iter().all(|scope| covers(scope, pattern));
         let gained = change.place.scope.patterns().iter().filter(|pattern| !before(pattern));
         new.extend(gained.filter(|pattern| !widen.iter().any(|named| named.covers(pattern))));
     }
     new.sort();
     new.dedup();
+    new
+}
+
+/// Places where values did not open before are the user's word: each is named, or answered for.
+fn ask(ui: &Ui, widen: &[Pattern], changes: &[Vec<Change>]) -> Result<(), Errors> {
+    let new = unnamed(widen, changes.iter().flatten());
     if new.is_empty() {
         return Ok(());
     }
@@ -219,50 +233,61 @@ fn ask(ui: &Ui, widen: &[Pattern], changes: &[Vec<Change>]) -> Result<(), Errors
     }
 }
 
-/// Seals the documents of one file anew, one after the other.
-fn rescope(
-    file: &SealedFile,
-    changes: &[Change],
-    readers: &Readers<'_>,
-    opener: &Opener<'_>,
-    ring: &KeyRing,
-) -> Result<Stream, Errors> {
-    let said = |problem: ageseal::problem::Problem| CliError::problem(&file.path, &problem);
-    let set = readers.for_path(Some(&file.path))?;
-    let recipients: Vec<_> = set.set()?.recipients().collect();
-    let mut text = Stream::from_bytes(file.bytes.clone()).map_err(|error| said(error.to_problem()))?;
-    for change in changes {
-        let made = {
-            let current = objects(&text).filter_map(|object| SealedManifest::read(object.node).manifest);
-            let same = |document: &SealedManifest<'_>| {
-                document.name == change.name && document.namespace == change.namespace && !document.is_patch()
+/// What it takes to seal documents anew.
+struct Job<'a> {
+    typed: Option<&'a Scope>,
+    readers: &'a Readers<'a>,
+    opener: &'a Opener<'a>,
+    ring: &'a KeyRing,
+}
+
+impl Job<'_> {
+    /// Seals the documents of one file anew, one after the other.
+    fn run(&self, file: &SealedFile, changes: &[Change]) -> Result<Stream, Errors> {
+        let said = |problem: Problem| CliError::problem(&file.path, &problem);
+        let readers = self.readers.for_path(Some(&file.path))?;
+        let recipients: Vec<_> = readers.set()?.recipients().collect();
+        let mut text = Stream::from_bytes(file.bytes.clone()).map_err(|error| said(error.to_problem()))?;
+        for change in changes {
+            let made = {
+                let mut current = objects(&text).filter_map(|object| SealedManifest::read(object.node).manifest);
+                let same = |document: &SealedManifest<'_>| {
+                    document.name == change.name && document.namespace == change.namespace && !document.is_patch()
+                };
+                let Some(document) = current.find(same) else { continue };
+                let at = document.node.location();
+                readers.check_scope(&change.place.scope).map_err(|error| error.at(&file.path, at, None))?;
+                if !document.sealed.all_envelopes().all(|envelope| rewrite::is_for(envelope, &recipients)) {
+                    return Err(CliError::input("the document is sealed for other readers than it would be now")
+                        .at(&file.path, at, Some(change.title.clone()))
+                        .hint("rescope changes no readers: seal it anew from its source")
+                        .into());
+                }
+                let opened = self.opener.open(&file.path, &document)?;
+                let secret = rewrite::secret_value(&document, &opened.values, Shape::Data);
+                let source = Stream::parse(render(&secret, "\n")).map_err(|error| said(error.to_problem()))?;
+                let secrets = secrets(&file.path, &source)?;
+                let order = Order {
+                    recipients: &recipients,
+                    asked: Asked { namespace: None, scope: self.typed },
+                    targets: std::slice::from_ref(&change.targets),
+                    ring: self.ring,
+                    prune: false,
+                    fresh: true,
+                    rescope: true,
+                    server_side: readers.server_side(),
+                };
+                let sealed =
+                    rewrite::seal_over(&text, &[document], &secrets, &order, &mut OsRng).map_err(|refusals| {
+                        let all: Vec<_> = refusals.source.into_iter().chain(refusals.existing).map(said).collect();
+                        Errors::none_or(all).err().unwrap_or_else(|| CliError::input("nothing was written").into())
+                    })?;
+                sealed.text
             };
-            let Some(document) = current.into_iter().find(same) else { continue };
-            set.check_scope(&change.place.scope)
-                .map_err(|error| error.at(&file.path, document.node.location(), None))?;
-            let opened = opener.open(&file.path, &document)?;
-            let secret = rewrite::secret_value(&document, &opened.values, Shape::Data);
-            let source = Stream::parse(render(&secret, "\n")).map_err(|error| said(error.to_problem()))?;
-            let secrets = secrets(&file.path, &source)?;
-            let order = Order {
-                recipients: &recipients,
-                asked: Asked { namespace: None, scope: Some(&change.place.scope) },
-                targets: &[],
-                ring,
-                prune: false,
-                fresh: true,
-                rescope: true,
-                server_side: set.server_side(),
-            };
-            let sealed = rewrite::seal_over(&text, &[document], &secrets, &order, &mut OsRng).map_err(|refusals| {
-                let all: Vec<_> = refusals.source.into_iter().chain(refusals.existing).map(said).collect();
-                Errors::none_or(all).err().unwrap_or_else(|| CliError::input("nothing was written").into())
-            })?;
-            sealed.text
-        };
-        text = made.unwrap_or(text);
+            text = made.unwrap_or(text);
+        }
+        Ok(text)
     }
-    Ok(text)
 }
 
 /// The opened document as a source: its lines mean nothing to anybody.
@@ -271,7 +296,7 @@ fn secrets<'s>(path: &Path, source: &'s Stream) -> Result<Vec<SecretManifest<'s>
     let mut errors = Vec::new();
     for object in objects(source) {
         let reading = SecretManifest::read(object.node, clock::now());
-        let placeless = |problem: &ageseal::problem::Problem| ageseal::problem::Problem { at: None, ..problem.clone() };
+        let placeless = |problem: &Problem| Problem { at: None, ..problem.clone() };
         let problems = reading.problems.iter().filter(|problem| problem.is_error());
         errors.extend(problems.map(|problem| CliError::problem(path, &placeless(problem))));
         secrets.extend(reading.manifest);
@@ -294,4 +319,41 @@ fn rows(files: &[SealedFile], changes: &[Vec<Change>], verb: &str) -> Vec<Row> {
         }));
     }
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(patterns: &[&str]) -> Scope {
+        Scope::canonical(patterns.iter().map(|pattern| pattern.parse().unwrap())).unwrap()
+    }
+
+    fn unnamed_of(effective: &[&[&str]], new: &[&str], widen: &[&str]) -> Vec<String> {
+        let place = Place { namespace: None, name: "db".to_owned(), scope: scope(new), deployed: true };
+        let effective: Vec<Scope> = effective.iter().map(|patterns| scope(patterns)).collect();
+        let name = "db".to_owned();
+        let change = Change {
+            title: name.clone(),
+            name,
+            namespace: None,
+            old: effective[0].clone(),
+            effective,
+            place,
+            targets: vec![],
+        };
+        let widen: Vec<Pattern> = widen.iter().map(|pattern| pattern.parse().unwrap()).collect();
+        unnamed(&widen, std::iter::once(&change)).into_iter().map(Pattern::to_string).collect()
+    }
+
+    #[test]
+    fn a_place_that_is_new_to_any_value_has_to_be_named() {
+        let both: &[&str] = &["prod/db", "test/db"];
+        assert_eq!(unnamed_of(&[both], &["prod/db", "test/t-db"], &[]), ["test/t-db"]);
+        assert_eq!(unnamed_of(&[both], &["prod/db", "test/t-db"], &["test/*"]), Vec::<String>::new());
+        assert_eq!(unnamed_of(&[both], &["prod/db"], &[]), Vec::<String>::new());
+        // One value was sealed for prod alone: it would open in test as well.
+        assert_eq!(unnamed_of(&[both, &["prod/db"]], both, &[]), ["test/db"]);
+        assert_eq!(unnamed_of(&[&["prod/*"]], &["prod/db"], &[]), Vec::<String>::new());
+    }
 }

@@ -90,17 +90,16 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         false => None,
     };
     let stdin = stdin.as_ref().map(|bytes| bytes.as_slice());
-    let draft = |(source, target): &(PathBuf, Target)| {
-        Draft::of(&Job { args, source, target, scope: scope.as_ref(), readers: &readers, ring: &keys.ring, stdin })
-    };
-    let drafts: Vec<Draft> = many(&targets, draft).into_iter().flatten().collect();
+    let (scope, ring) = (scope.as_ref(), &keys.ring);
+    let job = |(source, target)| Job { args, source, target, scope, readers: &readers, ring, stdin };
+    let jobs: Vec<Job<'_>> = targets.iter().map(|(source, target)| job((source.as_path(), target))).collect();
+    let drafts: Vec<Draft> = many(&jobs, Draft::of).into_iter().flatten().collect();
     let places = places(&drafts, scope.is_some());
     drop(drafts);
 
-    let progress = Progress::new(ui, "sealing", targets.len());
-    let work = |(source, target): &(PathBuf, Target)| {
-        let job = Job { args, source, target, scope: scope.as_ref(), readers: &readers, ring: &keys.ring, stdin };
-        let done = match places.get(source) {
+    let progress = Progress::new(ui, "sealing", jobs.len());
+    let work = |job: &Job<'_>| {
+        let done = match places.get(job.source) {
             None => job.run(&[]),
             Some(Ok(places)) => job.run(places),
             Some(Err(errors)) => Err(errors.clone().into_iter().collect()),
@@ -108,7 +107,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         progress.step();
         done
     };
-    let outcomes = many(&targets, work);
+    let outcomes = many(&jobs, work);
     drop(progress);
 
     let mut done = Vec::new();
@@ -129,8 +128,8 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
 }
 
 /// Does the same with each, on several threads if there are many.
-fn many<T: Send>(targets: &[(PathBuf, Target)], work: impl Fn(&(PathBuf, Target)) -> T + Sync + Send) -> Vec<T> {
-    if targets.len() < PARALLEL { targets.iter().map(work).collect() } else { targets.par_iter().map(work).collect() }
+fn many<T: Send>(jobs: &[Job<'_>], work: impl Fn(&Job<'_>) -> T + Sync + Send) -> Vec<T> {
+    if jobs.len() < PARALLEL { jobs.iter().map(work).collect() } else { jobs.par_iter().map(work).collect() }
 }
 
 /// Identities are wanted only where there is something to compare with.

@@ -135,10 +135,7 @@ fn targets(path: &Path, file: &SealedFile, document: &SealedManifest<'_>, typed:
     deployed.plan(path, Zeroizing::new(file.bytes.clone()));
     deployed.resolve();
     let named = Named { namespace: document.namespace.as_deref(), name: &document.name };
-    if typed {
-        return Ok(deployed.known_targets(path, named));
-    }
-    deployed.targets(path, named)
+    deployed.targets(path, named, typed)
 }
 
 fn value(ui: &Ui, args: &Args) -> Result<Plaintext, CliError> {

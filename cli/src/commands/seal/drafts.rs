@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use ageseal::manifest::{ObjectKind, SealedManifest, SecretManifest, objects};
-use ageseal::rewrite::{self, Target as Place};
+use ageseal::rewrite::{self, Target as KustomizeTarget};
 use ageseal::yaml::Stream;
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use crate::error::Errors;
 use crate::files::{self, Want};
 
 /// What kustomize makes of each Secret of a source, in the order of the text.
-pub(super) type Places = Result<Vec<Vec<Place>>, Errors>;
+pub(super) type Places = Result<Vec<Vec<KustomizeTarget>>, Errors>;
 
 /// A source, outlined.
 pub(super) struct Draft {
@@ -95,10 +95,7 @@ pub(super) fn places(drafts: &[Draft], typed: bool) -> HashMap<PathBuf, Places> 
         let by_source = lists_source(&deployed, draft);
         let (deployed, path) = if by_source { (&instead, &draft.source) } else { (&deployed, &draft.path) };
         let named = draft.names.iter().map(|(namespace, name)| Named { namespace: namespace.as_deref(), name });
-        if typed {
-            return Ok(named.map(|named| deployed.known_targets(path, named)).collect());
-        }
-        named.map(|named| deployed.targets(path, named)).collect()
+        named.map(|named| deployed.targets(path, named, typed)).collect()
     };
     drafts.iter().map(|draft| (draft.source.clone(), of(draft))).collect()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ageseal::manifest::{ObjectKind, SealedManifest, SecretManifest, could_hold_secret, objects};
 use ageseal::recipient::KeyRing;
-use ageseal::rewrite::{self, Asked, DocumentPlan, Order, Refusals, SealedFile, Target as Place};
+use ageseal::rewrite::{self, Asked, DocumentPlan, Order, Refusals, SealedFile, Target as KustomizeTarget};
 use ageseal::scope::Scope;
 use ageseal::yaml::{Node, Stream};
 use rand_core::OsRng;
@@ -62,7 +62,7 @@ impl Job<'_> {
     }
 
     /// Seals the source for these places, which are those of its Secrets in order; none for those that nothing deploys.
-    pub(super) fn run(&self, places: &[Vec<Place>]) -> Result<Option<Done>, Vec<CliError>> {
+    pub(super) fn run(&self, places: &[Vec<KustomizeTarget>]) -> Result<Option<Done>, Vec<CliError>> {
         let walked = self.walked();
         let Some(source_bytes) = self.source_bytes().map_err(|error| vec![error])? else { return Ok(None) };
         let source_bytes = source_bytes.to_vec();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use ageseal::manifest::SecretManifest;
-use ageseal::rewrite::{Action, Anew, DocumentPlan, SealedFile, Target as Place};
+use ageseal::rewrite::{Action, Anew, DocumentPlan, SealedFile, Target as KustomizeTarget};
 
 use crate::deployed::because;
 use crate::error::CliError;
@@ -21,7 +21,7 @@ pub(super) struct About<'a> {
     /// Whether the scope was typed.
     pub(super) typed_scope: bool,
     /// What kustomize makes of each Secret.
-    pub(super) places: &'a [Vec<Place>],
+    pub(super) places: &'a [Vec<KustomizeTarget>],
     /// Whether nothing is written.
     pub(super) dry_run: bool,
 }

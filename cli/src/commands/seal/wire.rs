@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ageseal::check::is_kustomization;
-use ageseal::kustomize::{Files, list, relist};
+use ageseal::kustomize::{Files, is_listed, list, relist};
 use ageseal::yaml::{EditError, Stream};
 
 use super::job::Done;
@@ -99,15 +99,13 @@ fn wire_one(all: &mut Kustomizations, old: &str, new: &str) -> Result<bool, (Str
             listed = true;
         }
     }
-    let lists = |path: &str, edited: &Edited| matches!(list(&edited.text, &folder_of(path), new), Ok(None));
-    if listed || all.iter().any(|(path, edited)| lists(path, edited)) {
+    if listed || all.iter().any(|(path, edited)| is_listed(&edited.text, &folder_of(path), new)) {
         return Ok(true);
     }
     let folder = folder_of(new);
     let Some((path, edited)) = all.iter_mut().find(|(path, _)| folder_of(path) == folder) else { return Ok(false) };
-    if let Some(text) = list(&edited.text, &folder, new).map_err(|error| (path.clone(), error))? {
-        edited.text = text;
-        edited.files.push(new.to_owned());
-    }
+    let Some(text) = list(&edited.text, &folder, new).map_err(|error| (path.clone(), error))? else { return Ok(false) };
+    edited.text = text;
+    edited.files.push(new.to_owned());
     Ok(true)
 }
