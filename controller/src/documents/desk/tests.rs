@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::service_fn;
 
+use super::outcomes::LAST_LOOK;
 use super::*;
 use crate::args::Settings;
 use crate::events::Events;
@@ -13,6 +14,7 @@ use crate::fault::Fault;
 use crate::index::Asks;
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
+use crate::reconcile::Telling;
 use crate::request::{Refusal, RefusalKind, Requests};
 
 /// A desk that leads, has identities and has seen everything there is, which is nothing. Its API server never answers.
