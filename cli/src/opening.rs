@@ -32,8 +32,7 @@ impl<'a> Opener<'a> {
     /// Its namespace and name may yet be changed by kustomize, so only the authenticated context is checked here; a
     /// document that would not open where it stands is said.
     pub fn open(&self, path: &Path, document: &SealedManifest<'_>) -> Result<Opened, CliError> {
-        let opened =
-            open(&document.sealed, None, &self.keys.ring).map_err(|error| self.told(path, document, &error))?;
+        let opened = self.open_as_sealed(path, document)?;
         let namespace = document.namespace.as_deref().unwrap_or_default();
         let elsewhere = |(_, scope): &(&String, &Scope)| !scope.matches(namespace, &document.name);
         let items = document.sealed.items.iter();
@@ -44,6 +43,11 @@ impl<'a> Opener<'a> {
             self.ui.note(&CliError::finding(note).path(path));
         }
         Ok(opened)
+    }
+
+    /// The same for whoever knows already where it stands, and seals it anew.
+    pub fn open_as_sealed(&self, path: &Path, document: &SealedManifest<'_>) -> Result<Opened, CliError> {
+        open(&document.sealed, None, &self.keys.ring).map_err(|error| self.told(path, document, &error))
     }
 
     fn told(&self, path: &Path, document: &SealedManifest<'_>, error: &OpenError) -> CliError {

@@ -257,7 +257,9 @@ fn a_document_that_names_its_namespace_is_rescoped_as_well() {
     let _ = t.run(&["seal", SOURCE]).ok().says("shop-prod/db");
     t.write("prod/kustomization.yaml", "namespace: shop-prod\nnamePrefix: p-\nresources: [../test]\n");
     let id = identity(&t, "prod");
-    let _ = t.run(&["rescope", FILE, "-i", &id, "--widen", "shop-prod/p-db"]).ok().says("shop-prod/p-db");
+    let run = t.run(&["rescope", FILE, "-i", &id, "--widen", "shop-prod/p-db"]).ok();
+    let run = run.says("rescope base/db.sealed.yaml").says("opens as   shop-prod/p-db");
+    assert!(!run.stderr.contains("would not open"), "{}", run.stderr);
     assert_eq!(scope(&t, FILE), ["shop-prod/p-db"]);
     assert!(t.read(FILE).contains("namespace: shop-test"), "what is written stays");
     let _ = check_built(&t, "prod").ok();
@@ -269,6 +271,7 @@ fn rescope_changes_no_readers() {
     let _ = t.run(&["seal", SOURCE]).ok();
     t.write(TEST, PREFIXED);
     t.write(".ageseal/policy.yaml", repo::POLICY.replace("  recipients: [prod]\n", "  recipients: [prod, test]\n"));
+    let _ = t.run(&["rescope", "test"]).ok().says("there is no sealed document here");
     let (id, before) = (identity(&t, "prod"), t.read(FILE));
     let _ = t
         .run(&["rescope", FILE, "-i", &id, "--widen", "shop-test/t-db"])

@@ -72,6 +72,10 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let widen = widen(args)?;
     let files = read(args)?;
     let changes = changes(args, &files, typed.as_ref())?;
+    if !files.iter().any(|file| file.documents().is_ok_and(|documents| !documents.is_empty())) {
+        ui.note(&CliError::finding("there is no sealed document here").hint("ageseal show lists what is sealed"));
+        return Ok(Exit::Ok);
+    }
     if changes.iter().all(Vec::is_empty) {
         ui.note(&CliError::finding("every document is sealed for where it is deployed"));
         return Ok(Exit::Ok);
@@ -97,7 +101,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     }
     Errors::none_or(errors)?;
     batch.commit()?;
-    ui.results(&rows(&files, &changes, "rescoped"));
+    ui.results(&rows(&files, &changes, "rescope"));
     Ok(Exit::Ok)
 }
 
@@ -263,7 +267,7 @@ impl Job<'_> {
                         .hint("rescope changes no readers: seal it anew from its source")
                         .into());
                 }
-                let opened = self.opener.open(&file.path, &document)?;
+                let opened = self.opener.open_as_sealed(&file.path, &document)?;
                 let secret = rewrite::secret_value(&document, &opened.values, Shape::Data);
                 let source = Stream::parse(render(&secret, "\n")).map_err(|error| said(error.to_problem()))?;
                 let secrets = secrets(&file.path, &source)?;
