@@ -137,6 +137,10 @@ async fn measure(sizes: &Sizes, wanted: &Wanted, load: f64) -> (page::Facts, Vec
     let few = if few { Some(stages::few(sizes, wanted).await) } else { None };
     let many = wanted.any(&["cold-10000", "restart", "change", "memory", "cpu"]);
     let many = if many { Some(stages::many(sizes, wanted).await) } else { None };
+    // Said at once, should the peer not come to an end.
+    let ours =
+        few.iter().flat_map(|few| lines::few(few, None)).chain(many.iter().flat_map(|many| lines::many(many, None)));
+    ours.filter(|line| wanted.row(line.row)).for_each(|line| say(&page::text(&line)));
     let beside = if wanted.0.as_deref() == Some("change") { None } else { Some(stages::beside(sizes).await) };
     let no_peer = beside.as_ref().and_then(|beside| beside.as_ref().err().cloned());
     let peer = beside.as_ref().and_then(|beside| beside.as_ref().ok());

@@ -18,8 +18,8 @@ use crate::process::Process;
 
 /// How many requests at a time make the documents.
 const MAKING: usize = 32;
-/// How long one Secret may take. The peer's are behind all others for a minute after a restart.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long one Secret may take. The peer's are behind all others after a restart: for minutes at its own settings.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// How long after a start the document comes that is asked for after a restart.
 const AFTER: Duration = Duration::from_secs(5);
 /// How long a controller may go on after its last write before its processor time is read.
