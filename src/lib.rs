@@ -68,6 +68,8 @@
 //! - [`envelope`], [`seal`], [`open`]: the DEK and its age file; one value; a whole document, fail closed.
 //! - [`manifest`], [`policy`]: what Kubernetes means; whom a path is sealed for.
 //! - [`kustomize`]: what kustomize makes of a tree: the final namespace and name of every object, or a refusal.
+//! - [`shadow`], [`generator`]: the entries of a kustomization that make plain kustomize follow a sealed document; the
+//!   values of those that are not sealed yet.
 //! - [`rewrite`], [`check`]: what to do to a file, and the edits that do it; what is wrong with a file, without any key.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods))]
 
@@ -75,6 +77,7 @@ pub mod api;
 pub mod check;
 pub mod envelope;
 pub mod format;
+pub mod generator;
 pub mod kustomize;
 pub mod manifest;
 pub mod open;
@@ -85,4 +88,5 @@ pub mod rewrite;
 pub mod scope;
 pub mod seal;
 pub mod secret;
+pub mod shadow;
 pub mod yaml;

@@ -82,7 +82,7 @@ impl Deployed {
 }
 
 /// A refusal at its file and line.
-fn told(top: &Path, refusal: &Refusal) -> CliError {
+pub fn told(top: &Path, refusal: &Refusal) -> CliError {
     let reason = refusal.reason();
     let fact = if refusal.is_broken() {
         "kustomize would not build this, so nobody knows where it deploys what it lists"

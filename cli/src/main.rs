@@ -14,6 +14,7 @@ mod git;
 mod hardening;
 mod keys;
 mod opening;
+mod patches;
 mod pins;
 mod progress;
 mod prompt;
@@ -22,6 +23,7 @@ mod report;
 mod repository;
 mod scopes;
 mod sealed;
+mod shadow;
 mod ui;
 
 use std::process::ExitCode;

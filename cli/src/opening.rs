@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ageseal::manifest::SealedManifest;
-use ageseal::open::{OpenError, Opened, open};
+use ageseal::open::{Live, OpenError, Opened, open};
 use ageseal::recipient::RecipientId;
 use ageseal::scope::Scope;
 
@@ -30,10 +30,11 @@ impl<'a> Opener<'a> {
     /// Opens one document of a source file.
     ///
     /// Its namespace and name may yet be changed by kustomize, so only the authenticated context is checked here; a
-    /// document that would not open where it stands is said.
+    /// document that would not open where it says that it stands is said.
     pub fn open(&self, path: &Path, document: &SealedManifest<'_>) -> Result<Opened, CliError> {
         let opened = self.open_as_sealed(path, document)?;
-        let namespace = document.namespace.as_deref().unwrap_or_default();
+        // Without a namespace kustomize decides on both.
+        let Some(namespace) = document.namespace.as_deref() else { return Ok(opened) };
         let elsewhere = |(_, scope): &(&String, &Scope)| !scope.matches(namespace, &document.name);
         let items = document.sealed.items.iter();
         let mut scopes = items.filter_map(|(key, item)| Some((key, document.sealed.effective_scope(item)?)));
@@ -48,6 +49,11 @@ impl<'a> Opener<'a> {
     /// The same for whoever knows already where it stands, and seals it anew.
     pub fn open_as_sealed(&self, path: &Path, document: &SealedManifest<'_>) -> Result<Opened, CliError> {
         open(&document.sealed, None, &self.keys.ring).map_err(|error| self.told(path, document, &error))
+    }
+
+    /// Opens one document that becomes a Secret of this namespace and name: all steps of opening.
+    pub fn open_live(&self, path: &Path, document: &SealedManifest<'_>, live: Live<'_>) -> Result<Opened, CliError> {
+        open(&document.sealed, Some(live), &self.keys.ring).map_err(|error| self.told(path, document, &error))
     }
 
     fn told(&self, path: &Path, document: &SealedManifest<'_>, error: &OpenError) -> CliError {

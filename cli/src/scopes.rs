@@ -14,6 +14,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether no scope was typed.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
     /// The typed scope, if there is one.
     pub fn parse(&self) -> Result<Option<Scope>, CliError> {
         if self.patterns.is_empty() {

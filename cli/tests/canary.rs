@@ -185,6 +185,56 @@ fn cases() -> Vec<Case> {
         case("set", "trap '' XFSZ; printf %s \"$C\" | (ulimit -f 0; ageseal set prod/db.sealed.yaml password)"),
         case("set", typed("ageseal set prod/db.sealed.yaml password")),
         case("set", typed("ageseal set prod/db.sealed.yaml bad/key")),
+        case("set", "printf %s \"$C\" | ageseal set prod/db.patch.yaml password --for prod/db.sealed.yaml"),
+        case(
+            "set",
+            "printf %s \"$C\" | ageseal set prod/db.patch.yaml password --for prod/db.sealed.yaml --scope shop-prod/db --wire",
+        ),
+        case(
+            "set",
+            "printf %s \"$C\" | ageseal set prod/db.patch.yaml password --for prod/db.sealed.yaml --scope shop-prod/db",
+        ),
+        case(
+            "set",
+            "printf %s \"$C\" | ageseal set prod/db.secret.yaml password --for prod/db.sealed.yaml --scope shop-prod/db",
+        ),
+        case("set", "ageseal set prod/db.patch.yaml password --for prod/db.secret.yaml --value \"$C\""),
+        case("kustomize", "ageseal kustomize generator < list.yaml"),
+        asked("kustomize", "sed 's/files:/emit: Secret, files:/' list.yaml | ageseal kustomize generator -i $ID"),
+        asked(
+            "kustomize",
+            "sed -n 's/^functionConfig: //p' list.yaml | sed 's/files:/emit: Secret, files:/' > config.yaml; ageseal kustomize generator config.yaml -i $ID",
+        ),
+        case("kustomize", "sed 's/files:/emit: Secret, files:/' list.yaml | ageseal kustomize generator"),
+        case(
+            "kustomize",
+            "sed 's/files:/emit: Secret, namespace: other, files:/' list.yaml | ageseal kustomize generator -i $ID",
+        ),
+        case("kustomize", "sed 's/db.sealed/db.secret/' list.yaml | ageseal kustomize generator"),
+        case(
+            "kustomize",
+            "sed 's/db.sealed/broken.sealed/; s/files:/emit: Secret, files:/' list.yaml | ageseal kustomize generator -i $ID",
+        ),
+        case(
+            "kustomize",
+            "ageseal kustomize generator prod/db.secret.yaml; ageseal kustomize generator < prod/db.secret.yaml",
+        ),
+        case("kustomize", "ageseal kustomize generator value.txt; ageseal kustomize generator \"$C\" \"$C\""),
+        case("kustomize", "ageseal kustomize config; ageseal kustomize config -o value.txt"),
+        case(
+            "kustomize",
+            "printf 'resources: [db.sealed.yaml]\\n' > prod/kustomization.yaml; ageseal kustomize shadow prod/db.sealed.yaml; printf %s \"$C\" | ageseal set prod/db.sealed.yaml password; ageseal seal prod/db.secret.yaml -i $ID; ageseal unset prod/db.sealed.yaml password",
+        ),
+        case(
+            "kustomize",
+            "ageseal kustomize shadow prod/db.secret.yaml; ageseal kustomize shadow prod/db.sealed.yaml --doc \"$C\"",
+        ),
+        case("import", "ageseal import generator prod/made -n shop-prod"),
+        case("import", "ageseal import generator prod/made -n shop-prod --dry-run"),
+        case("import", "ageseal import generator prod/made"),
+        case("import", "ageseal import generator prod/bad -n shop-prod"),
+        case("import", "ageseal import generator hidden; ageseal import generator value.txt"),
+        case("import", "ageseal import generator prod/made -n \"$C\""),
         case("unset", "ageseal unset prod/db.sealed.yaml password"),
         case("unset", "ageseal unset prod/db.sealed.yaml \"none\""),
         case("unset", "ageseal unset prod/db.secret.yaml password"),
@@ -289,10 +339,19 @@ fn folder() -> Scratch {
     t.write("prod/mixed.yaml", other);
     t.write("prod/leaky.secret.yaml", format!("# was: {CANARY}\n{}", secret("leaky", &body)));
     t.write("value.txt", CANARY);
+    t.write("list.yaml", "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nfunctionConfig: {apiVersion: ageseal.dev/v1alpha1, kind: AgesealGenerator, files: [prod/db.sealed.yaml]}\n");
     t.write("values/a", CANARY);
     t.write("values/bad name", CANARY);
     t.write("good.env", format!("# {CANARY}\npassword={CANARY}\n\n  other='{CANARY}'\n"));
     t.write("bad.env", format!("export password={CANARY}\n{CANARY}\n{CANARY} = x\n={CANARY}\n"));
+    for (folder, env) in [("made", "good.env"), ("bad", "bad.env")] {
+        let literals = format!("literals: [\"key={CANARY}\", 'quoted=\"{CANARY}\"']");
+        let generator =
+            format!("secretGenerator:\n- name: g # {CANARY}\n  {literals}\n  envs: [{env}]\n  files: [value.txt]\n");
+        t.write(format!("prod/{folder}/kustomization.yaml"), generator);
+        t.write(format!("prod/{folder}/{env}"), t.read(env));
+        t.write(format!("prod/{folder}/value.txt"), CANARY);
+    }
     t.write("junk.pem", format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", b64(CANARY), b64(CANARY)));
     t.write("bad.json", format!("{{\"auths\": {{\"r\": {{\"auth\": \"{}\", {CANARY}", b64(CANARY)));
     // Ways to a cluster that nobody answers at, with credentials that must not be seen either.

@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 
 use ageseal_testkit::{age, independent, kustomize, run};
-use repo::{CANARY, b64, changes, get, holds, identity, keys, leak, open, refused, refused_with, repo, secret, state};
+use repo::{CANARY, b64, changes, get, holds, identity, leak, open, refused, refused_with, repo, secret, state};
 use support::Scratch;
 
 const SOURCE: &str = "prod/db.secret.yaml";
@@ -358,7 +358,7 @@ fn a_missing_namespace_says_the_three_ways() {
     let text = t.read("base/db.sealed.yaml");
     assert!(text.contains("  - 'shop-prod/db'\n  - 'shop-test/db'\n") && !text.contains("namespace:"), "{text}");
     let run = t.run(&["open", "base/db.sealed.yaml", "-i", &identity(&t, "prod")]).ok();
-    assert!(run.stderr.contains("would not open"), "a base is told apart: {}", run.stderr);
+    assert!(!run.stderr.contains("would not open"), "kustomize says where a base goes: {}", run.stderr);
 }
 
 #[test]
@@ -407,44 +407,5 @@ fn what_kubectl_applied_is_dropped_and_said() {
         let text = t.read(file);
         assert_eq!(leak(text.as_bytes()), None);
         assert!(!text.contains("last-applied") && text.contains("mine: stays"), "{text}");
-    }
-}
-
-#[test]
-fn the_example_s_secrets_open_to_the_same_bytes_elsewhere() {
-    let shop = ageseal_testkit::workspace_root().join("examples/shop");
-    for classic in [false, true] {
-        let t = repo();
-        let (recipient, key) = if classic {
-            let text = t.run(&["keygen", "--classic", "-q", "-o", "-"]).ok().stdout;
-            (text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned(), text)
-        } else {
-            (keys()["prod"].recipient.clone(), keys()["prod"].identity.clone())
-        };
-        t.write("key.txt", key);
-        let _ = t.shell("chmod 600 key.txt").ok();
-        fs::write(t.path(".ageseal/policy.yaml"), fs::read(shop.join("policy.example.yaml")).unwrap()).unwrap();
-        for name in ["prod", "test", "recovery"] {
-            t.write(format!(".ageseal/recipients/{name}.pub"), format!("{recipient}\n"));
-        }
-        let copy = format!("cp -r '{0}/overlays' '{0}/base' '{0}/system' .", shop.display());
-        let _ = t.shell(&copy).ok();
-        let _ = t.run(&["seal", "-q", "overlays", "system"]).ok();
-        let mut values = 0;
-        for name in t.names().into_iter().filter(|name| name.ends_with(".sealed.yaml")) {
-            let path = t.path(&name);
-            let ours = t.run(&["open", "-q", &name, "-i", "key.txt"]).ok().stdout;
-            let key = t.path("key.txt");
-            let theirs = run_ok(independent(), &["open", "-i", key.to_str().unwrap(), path.to_str().unwrap()], "");
-            let theirs: serde_json::Value = serde_json::from_str(&theirs).unwrap();
-            for secret in theirs.as_array().unwrap() {
-                for (key, value) in secret["data"].as_object().unwrap() {
-                    let line = format!("  {key}: {}", value.as_str().unwrap());
-                    assert!(ours.lines().any(|found| found.replace(['"', '\''], "") == line), "{name} {key}");
-                    values += 1;
-                }
-            }
-        }
-        assert!(values > 30, "{values}");
     }
 }

@@ -129,6 +129,9 @@ codes! {
     ScopeMissing "scope-missing" Error
         "will not open where it is deployed"
         "A kustomization deploys a sealed document under a namespace or name that its values were not sealed for.";
+    TypeMismatch "type-mismatch" Error
+        "patch of a Secret of another type"
+        "An overlay patch is sealed for another type than the Secret has that is built with it: none of its values open.";
     ScopeWider "scope-wider" Note
         "could open where nobody deploys it"
         "A value is sealed for a namespace and name that no kustomization of the repository makes of it: an error with `--strict`.";

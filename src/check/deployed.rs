@@ -1,11 +1,15 @@
 //! Sealed documents where kustomize takes them: each scope against what every root makes of its document.
 
 use super::{Code, Context, File, FileReport, Finding, few};
-use crate::kustomize::Step;
+use crate::format::DEFAULT_TYPE;
+use crate::kustomize::{Object, Resolution, Step};
 use crate::manifest::SealedManifest;
 use crate::problem::Location;
 use crate::rewrite::Target;
 use crate::scope::{Pattern, Scope};
+
+/// What mends a patch: nobody needs a key that reads to write one anew.
+const AGAIN: &str = "delete the patch and set its values again with ageseal set --for";
 
 /// What is known of where a document is deployed.
 pub(super) struct Known {
@@ -27,13 +31,46 @@ pub(super) fn known(file: File<'_>, manifest: &SealedManifest<'_>, context: &Con
     let (Some(path), Some(resolution), false) = (file.path, context.resolution, file.built) else {
         return Known { targets: Vec::new(), more: false };
     };
+    if manifest.is_patch() {
+        return patched(resolution, path, manifest);
+    }
     let targets = Target::of_document(resolution, path, manifest.namespace.as_deref(), &manifest.name);
     Known { targets, more: resolution.refusals_of(path).next().is_some() }
+}
+
+/// What the kustomizations make of the document that a patch is for, in the roots that are built with the patch.
+fn patched(resolution: &Resolution, path: &str, manifest: &SealedManifest<'_>) -> Known {
+    let (targets, objects) = Target::of_patch(resolution, path, manifest.namespace.as_deref(), &manifest.name);
+    // A root that is refused may be built with the patch as well.
+    let unsure = objects.iter().any(|object| resolution.refusals_of(&object.source.file).next().is_some());
+    Known { more: unsure || (targets.is_empty() && !resolution.refused.is_empty()), targets }
+}
+
+/// Holds the type that a patch is sealed for against that of the Secret that is built with it.
+pub(super) fn patch_type(
+    file: File<'_>,
+    manifest: &SealedManifest<'_>,
+    context: &Context<'_>,
+    report: &mut FileReport,
+) {
+    let (Some(path), Some(resolution), false) = (file.path, context.resolution, file.built) else { return };
+    let (_, objects) = Target::of_patch(resolution, path, manifest.namespace.as_deref(), &manifest.name);
+    let says = &manifest.sealed.secret_type;
+    let built = |object: &Object| object.secret_type.clone().unwrap_or_else(|| DEFAULT_TYPE.to_owned());
+    let Some(other) = objects.into_iter().find(|object| built(object) != *says) else { return };
+    let at = manifest.node.location();
+    let fact = format!("the patch is sealed for type {says}, and the Secret that is built has type {}", built(other));
+    report.say(
+        Finding::new(Code::TypeMismatch, Some(at), fact)
+            .line(format!("it changes {}:{} {}", other.source.file, other.source.line, other.original.1))
+            .hint(AGAIN),
+    );
 }
 
 /// Holds a scope against every place that its document is deployed to.
 pub(super) fn scope(
     file: File<'_>,
+    manifest: &SealedManifest<'_>,
     scope: &Scope,
     known: &Known,
     whose: (Option<&[&str]>, Location),
@@ -57,7 +94,11 @@ pub(super) fn scope(
         for step in steps(target) {
             finding = finding.line(format!("{}:{} {}", step.file, step.line, step.what));
         }
-        report.say(finding.hint(format!("ageseal rescope {}, or undo the change there", file.shown)));
+        report.say(finding.hint(if manifest.is_patch() {
+            AGAIN.to_owned()
+        } else {
+            format!("ageseal rescope {}, or undo the change there", file.shown)
+        }));
     }
     if known.more {
         return;
@@ -71,7 +112,11 @@ pub(super) fn scope(
     for pattern in unused {
         let finding = Finding::new(Code::ScopeWider, Some(at), format!("{what}sealed for {pattern} as well"))
             .line(format!("deployed as {}", places(targets)))
-            .hint(format!("ageseal rescope {}, unless another repository deploys it", file.shown));
+            .hint(if manifest.is_patch() {
+                format!("{AGAIN}, unless another repository deploys it")
+            } else {
+                format!("ageseal rescope {}, unless another repository deploys it", file.shown)
+            });
         report.say(finding.strictly(context));
     }
 }

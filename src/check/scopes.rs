@@ -18,13 +18,20 @@ pub(super) fn check(
     report: &mut FileReport,
 ) {
     let known = deployed::known(file, manifest, context);
+    if manifest.is_patch() {
+        deployed::patch_type(file, manifest, context, report);
+    }
     for (scope, keys, at) in effective(manifest) {
         let whose = keys.as_ref().map_or_else(|| title.to_owned(), |keys| format!("{title}, {}", few(keys)));
         beyond(file, &scope, &whose, at, context, report);
         if known.is_nowhere() {
+            // The name of a patch is that of its document as it is written, and not as it is built.
+            if manifest.is_patch() && context.resolution.is_some() && !file.built {
+                continue;
+            }
             mismatch(file, manifest, &scope, keys.as_deref(), at, report);
         } else {
-            deployed::scope(file, &scope, &known, (keys.as_deref(), at), context, report);
+            deployed::scope(file, manifest, &scope, &known, (keys.as_deref(), at), context, report);
         }
     }
     if known.is_nowhere() && manifest.namespace.is_none() && !manifest.is_patch() {

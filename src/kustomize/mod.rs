@@ -21,6 +21,7 @@ mod fields;
 mod fieldspec;
 mod files;
 mod finish;
+mod follow;
 mod generate;
 mod ident;
 mod json_patch;
@@ -32,6 +33,7 @@ mod model;
 mod nameref;
 mod names;
 mod patch;
+mod patched;
 mod path;
 mod plugin;
 mod read;
@@ -50,12 +52,15 @@ mod wire;
 
 pub(crate) use files::join;
 pub use files::{Files, Memory};
+pub use follow::{CONFIGURATION, configuration, is_configuration};
+pub(crate) use follow::{field, follow};
 pub use model::{
     Build, LoadRestriction, Made, Object, Options, Place, Reach, Reference, Referrer, Resolution, Source, Step,
 };
+pub use patched::patched_by;
 pub use references::{KINDS, KindSites, POD, Site};
 pub use refusal::{Reason, Refusal};
-pub use wire::{is_listed, list, relist};
+pub use wire::{is_listed, list, list_patch, relist};
 
 /// The names that kustomize takes for its file.
 pub const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];

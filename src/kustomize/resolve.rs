@@ -109,6 +109,23 @@ fn includes(session: &mut Session<'_>, folder: &str) -> Vec<String> {
     entries.filter_map(|entry| session.folder(&kustomization.at, folder, &entry.text).ok()).collect()
 }
 
+/// Whether one kustomization includes another, on whatever way, as far as that can be ruled out: one that is not modelled
+/// is taken to include every folder that it names anywhere.
+pub(super) fn may_reach(session: &mut Session<'_>, from: &str, to: &str) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![from.to_owned()];
+    while let Some(folder) = next.pop() {
+        if folder == to {
+            return true;
+        }
+        if seen.insert(folder.clone()) {
+            let known = session.kustomization(&folder).is_ok();
+            next.extend(if known { includes(session, &folder) } else { session.named_in(&folder) });
+        }
+    }
+    false
+}
+
 /// Whether a folder includes itself, on whatever way.
 fn in_circle(session: &mut Session<'_>, folder: &str) -> bool {
     let mut seen = BTreeSet::new();

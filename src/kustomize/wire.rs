@@ -1,4 +1,4 @@
-//! Listing the sealed file in the place of the plaintext one: the one edit of a kustomization that sealing asks for.
+//! Listing a file in a kustomization: a sealed one in the place of the plaintext, or a patch.
 
 use super::files::join;
 use crate::yaml::{EditError, Editor, Node, Place, Stream, Value};
@@ -45,6 +45,26 @@ pub fn list(kustomization: &Stream, folder: &str, new: &str) -> Result<Option<St
             let Some(root) = kustomization.documents().find_map(|document| document.root()) else { return Ok(None) };
             editor.set(root, "resources", &Value::Seq(vec![entry]), Place::Last)?;
         }
+    }
+    editor.finish().map(Some)
+}
+
+/// The kustomization with one more file at the end of its `patches`; none if it is not one document.
+///
+/// # Errors
+/// A text that is no mapping; a list that is written in a way that cannot be added to.
+pub fn list_patch(kustomization: &Stream, folder: &str, new: &str) -> Result<Option<Stream>, EditError> {
+    let mut roots = kustomization.documents().filter_map(|document| document.root());
+    let (Some(root), None) = (roots.next(), roots.next()) else { return Ok(None) };
+    let mut editor = Editor::new(kustomization);
+    let entry = Value::map([("path", Value::Str(from_folder(folder, new)))]);
+    let is_list = |(key, _): &(Node<'_>, Node<'_>)| key.str().is_some_and(|key| key.eq_ignore_ascii_case("patches"));
+    match root.entries().find(is_list) {
+        None => editor.insert(root, "patches", &Value::Seq(vec![entry]), Place::Last)?,
+        Some((_, list)) if list.is_null() && list.anchor().is_none() => {
+            editor.replace(list, &Value::Seq(vec![entry]))?;
+        }
+        Some((_, list)) => editor.insert_item(list, list.items().count(), &entry)?,
     }
     editor.finish().map(Some)
 }
@@ -104,5 +124,37 @@ mod tests {
         assert_eq!(text(list(&parse(&made), "o/prod", "o/common/db.sealed.yaml")), None);
         let k = parse("resources:\n- a.yaml\nnamespace: b\n");
         assert_eq!(text(list(&k, "", "c.yaml")).as_deref(), Some("resources:\n- a.yaml\n- c.yaml\nnamespace: b\n"));
+    }
+
+    fn patched(text: &str) -> Option<String> {
+        let made = list_patch(&parse(text), "o/prod", "o/prod/db.patch.yaml").ok()??;
+        Some(made.text().to_owned())
+    }
+
+    #[test]
+    fn a_patch_adds_its_line_and_nothing_else_changes() {
+        for (before, after) in [
+            ("resources:\n- a.yaml # first\n", "resources:\n- a.yaml # first\npatches:\n- path: db.patch.yaml\n"),
+            (
+                "patches: # all\n- path: a.yaml\n  target: {kind: X}\nnamespace: x\n",
+                "patches: # all\n- path: a.yaml\n  target: {kind: X}\n- path: db.patch.yaml\nnamespace: x\n",
+            ),
+            ("patches:\nnamespace: x\n", "patches:\n- path: db.patch.yaml\nnamespace: x\n"),
+            ("Patches:\n  - path: a.yaml\n", "Patches:\n  - path: a.yaml\n  - path: db.patch.yaml\n"),
+        ] {
+            assert_eq!(patched(before).as_deref(), Some(after), "{before}");
+        }
+        for before in ["patches: [{path: a.yaml}]\n", "patches: []\n", "{\"patches\": [{\"path\": \"a.yaml\"}]}\n"] {
+            let after = patched(before).unwrap();
+            let listed = crate::check::patches_of("kustomization.yaml", after.clone().into());
+            assert_eq!(listed.last().map(String::as_str), Some("db.patch.yaml"), "{after}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_patches_that_cannot_be_added_to_is_refused() {
+        for text in ["", "# nothing\n", "a: b\n---\nc: d\n", "- patches\n", "patches: x\n", "a: &a []\npatches: *a\n"] {
+            assert_eq!(patched(text), None, "{text}");
+        }
     }
 }

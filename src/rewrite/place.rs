@@ -44,7 +44,7 @@ pub struct Target {
 
 impl Target {
     /// What a root builds of an object.
-    fn new(root: &str, object: &Object) -> Self {
+    pub fn new(root: &str, object: &Object) -> Self {
         Self {
             root: root.to_owned(),
             namespace: object.namespace.clone(),
@@ -62,6 +62,23 @@ impl Target {
         };
         let objects = resolution.of_file(file).filter(|(_, object)| is_it(object));
         objects.map(|(root, object)| Self::new(root, object)).collect()
+    }
+
+    /// What the roots that are built with a patch make of the documents that it changes, by the name that it gives and the
+    /// namespace if it gives one; and these documents.
+    pub fn of_patch<'r>(
+        resolution: &'r Resolution,
+        patch: &'r str,
+        namespace: Option<&str>,
+        name: &str,
+    ) -> (Vec<Self>, Vec<&'r Object>) {
+        let is_it = |object: &Object| {
+            let (written, original) = &object.original;
+            let same = namespace.is_none() || written.as_deref().is_none_or(|written| Some(written) == namespace);
+            object.kind == KIND && original == name && same
+        };
+        let objects = resolution.of_patch(patch).filter(|(_, object)| is_it(object));
+        objects.map(|(root, object)| (Self::new(root, object), object)).unzip()
     }
 
     /// The pattern that means exactly what is built.

@@ -71,6 +71,8 @@ pub struct DocumentPlan {
     pub anew: Option<Anew>,
     /// Who will read it.
     pub recipients: Vec<RecipientId>,
+    /// The data keys whose value is new or not what it was; none if the old values could not be compared.
+    pub changed: Option<BTreeSet<String>>,
 }
 
 impl DocumentPlan {
@@ -156,9 +158,12 @@ fn draft(
 ) -> DocumentPlan {
     let mut items: BTreeMap<_, _> = secret.data.keys().map(|key| (key.clone(), Action::Seal)).collect();
     let mut anew = None;
+    let all = || secret.data.keys().cloned().collect();
+    let mut changed = Some(all());
     if let Some((_, sealed)) = over {
         match comparable(secret, &sealed.sealed, &place, order) {
             Ok(opened) => {
+                changed = Some(differing(secret, &opened));
                 for (key, value) in &secret.data {
                     let same = opened.values.get(key) == Some(value);
                     if same && is_kept(&sealed.sealed, key, order.recipients) {
@@ -166,7 +171,14 @@ fn draft(
                     }
                 }
             }
-            Err(reason) => anew = Some(reason),
+            Err(reason) => {
+                anew = Some(reason);
+                // Nothing keeps its bytes, and yet the values may be the same; another type is another Secret.
+                changed = match secret.secret_type.as_str() != sealed.sealed.secret_type {
+                    true => Some(all()),
+                    false => open(&sealed.sealed, None, order.ring).ok().map(|opened| differing(secret, &opened)),
+                };
+            }
         }
         for key in sealed.sealed.items.keys().filter(|key| !secret.data.contains_key(*key)) {
             items.insert(key.clone(), Action::Drop);
@@ -178,7 +190,14 @@ fn draft(
         existing: over.map(|(index, _)| index),
         anew,
         recipients: order.recipients.iter().map(|recipient| recipient.id()).collect(),
+        changed,
     }
+}
+
+/// The keys whose value is not the one that was sealed.
+fn differing(secret: &SecretManifest<'_>, opened: &Opened) -> BTreeSet<String> {
+    let differs = secret.data.iter().filter(|(key, value)| opened.values.get(*key) != Some(value));
+    differs.map(|(key, _)| key.clone()).collect()
 }
 
 /// Opens the existing document to compare its values, or says why that cannot help.

@@ -20,9 +20,10 @@ use zeroize::Zeroizing;
 use crate::clock;
 use crate::deployed::{self, Deployed, Named};
 use crate::error::{CliError, Errors, Exit, Outcome};
-use crate::files::{self, Before};
+use crate::files::{self, Batch, Before};
 use crate::readers::{self, Readers};
 use crate::scopes;
+use crate::shadow::{Change, Shadows};
 use crate::ui::{Row, Ui};
 
 /// Create a sealed file of any Secret type, without a plaintext file
@@ -118,12 +119,21 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         readers.check_scope(&plan.place.scope)?;
     }
     let text = made.text.map(|text| text.text().as_bytes().to_vec()).unwrap_or_default();
+    let mut rolls = Vec::new();
     if args.dry_run {
         // Nothing is written, and nothing but what would be.
     } else if to_stdout {
         ui.raw(&text);
     } else {
-        files::replace(&args.output, Before::Absent, text)?;
+        let mut shadows = Shadows::default();
+        for plan in &made.documents {
+            // A file that was removed and is made anew has other values.
+            rolls.extend(shadows.refresh(&args.output, &Change::planned(plan))?);
+        }
+        let mut batch = Batch::new();
+        batch.add(&args.output, Before::Absent, text);
+        shadows.add_to(&mut batch);
+        batch.commit()?;
     }
     let shown = if to_stdout { "<stdout>".to_owned() } else { args.output.display().to_string() };
     let verb = if args.dry_run { "would" } else { "created" };
@@ -137,6 +147,10 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
                 .detail("read by", set.names().join(", "), None)
         })
         .collect();
+    let rows: Vec<Row> = match rows.len() {
+        1 => rows.into_iter().map(|row| rolls.iter().fold(row, |row, rolls| rolls.told(row))).collect(),
+        _ => rows,
+    };
     ui.results(&rows);
     Ok(if args.dry_run { Exit::Findings } else { Exit::Ok })
 }

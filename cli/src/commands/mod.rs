@@ -5,10 +5,12 @@ mod completions;
 mod create;
 mod doctor;
 mod get;
+mod import;
 mod init;
 mod install;
 mod keygen;
 mod keys;
+mod kustomize;
 mod man;
 mod open;
 mod overview;
@@ -42,6 +44,8 @@ pub enum Command {
     Check(check::Args),
     Recipients(recipients::Args),
     Keys(keys::Args),
+    Kustomize(kustomize::Args),
+    Import(import::Args),
     Install(install::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -64,6 +68,8 @@ pub fn run(ui: &Ui, cli: Cli) -> Outcome {
         Some(Command::Check(args)) => check::run(ui, &args),
         Some(Command::Recipients(args)) => recipients::run(ui, &args),
         Some(Command::Keys(args)) => keys::run(ui, &args),
+        Some(Command::Kustomize(args)) => kustomize::run(ui, &args),
+        Some(Command::Import(args)) => import::run(ui, &args),
         Some(Command::Install(args)) => install::run(ui, &args),
         Some(Command::Doctor(args)) => doctor::run(ui, &args),
         Some(Command::Completions(args)) => completions::run(ui, &args),

@@ -21,6 +21,7 @@ use crate::keys::identities;
 use crate::progress::Progress;
 use crate::readers::{self, Readers};
 use crate::scopes;
+use crate::shadow::Shadows;
 use crate::ui::{Row, Ui};
 
 /// From this many files on, threads are worth their start.
@@ -143,11 +144,12 @@ fn load_keys(ui: &Ui, args: &Args, targets: &[(PathBuf, Target)]) -> Result<iden
 }
 
 /// Writes everything, then says what was done and what git knows of the plaintext.
-fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, question: Option<GitQuestion>, done: Vec<Done>) -> Outcome {
+fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, question: Option<GitQuestion>, mut done: Vec<Done>) -> Outcome {
+    let wired = if args.wire { wire::wire(&done)? } else { Vec::new() };
+    let shadows = follow(&mut done, &wired)?;
     for warning in done.iter().flat_map(|one| &one.warnings) {
         ui.warn(warning);
     }
-    let wired = if args.wire { wire::wire(&done)? } else { Vec::new() };
     let mut rows: Vec<Row> = done.iter().flat_map(|one| one.rows.iter().cloned()).collect();
     rows.extend(wired.iter().map(|one| {
         let verb = if args.dry_run { "would" } else { "wired" };
@@ -169,13 +171,40 @@ fn finish(ui: &Ui, args: &Args, readers: &Readers<'_>, question: Option<GitQuest
             Target::File(path) => batch.add(&path, one.before, bytes),
         }
     }
-    for one in wired {
-        batch.add(&one.path, one.before, one.bytes);
-    }
+    // The kustomizations that were wired are among them.
+    shadows.add_to(&mut batch);
     if !batch.is_empty() {
         batch.commit()?;
     }
     ui.results(&rows);
     question.warn(ui, args.in_place, &sources);
     Ok(Exit::Ok)
+}
+
+/// Keeps the shadow generators of the sealed files in step, in the kustomizations as they are wired, and says so in the
+/// rows.
+fn follow(done: &mut [Done], wired: &[wire::Wired]) -> Result<Shadows, Errors> {
+    let mut shadows = Shadows::default();
+    for one in wired {
+        shadows.take_over(&one.path, &one.before, &one.bytes)?;
+    }
+    let mut errors = Vec::new();
+    for one in done {
+        let path = match &one.target {
+            Target::Stdout => continue,
+            Target::Source => &one.source,
+            Target::File(path) => path,
+        };
+        for (row, change) in one.rows.iter_mut().zip(&one.changes) {
+            match shadows.refresh(path, change) {
+                Ok(rolls) => {
+                    rolls.iter().for_each(|rolls| *row = rolls.told(std::mem::take(row)));
+                    one.warnings.extend(change.stands_still(&rolls).map(|warning| warning.path(path)));
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    Errors::none_or(errors)?;
+    Ok(shadows)
 }

@@ -1,4 +1,7 @@
-//! `ageseal set`: one value of a sealed file, without a private key.
+//! `ageseal set`: one value of a sealed file or of an overlay patch, without a private key.
+
+mod patch;
+mod targets;
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +14,12 @@ use zeroize::Zeroizing;
 
 use crate::deployed::{Deployed, Named, because};
 use crate::error::{CliError, Errors, Exit, Outcome};
-use crate::files::{self, Before, Want};
+use crate::files::{self, Batch, Before, Want};
 use crate::prompt;
 use crate::readers::{self, Readers};
 use crate::scopes;
 use crate::sealed::{DocOption, SealedFile};
+use crate::shadow::{Change, Shadows, rolls_at_all};
 use crate::ui::{Row, Ui};
 
 const INSTEAD: &str = "pipe the value to stdin, or give --from-file FILE";
@@ -23,13 +27,15 @@ const INSTEAD: &str = "pipe the value to stdin, or give --from-file FILE";
 /// Set one value of a sealed file
 ///
 /// The value is asked for without echo on a terminal, and read from stdin elsewhere. No private key is needed, and only
-/// the lines of that key change.
+/// the lines of that key change. With --for, FILE is an overlay patch: its value holds in that overlay only, takes the
+/// place of the document's, and opens nowhere else.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   ageseal set overlays/prod/db.sealed.yaml password
   openssl rand -hex 24 | ageseal set overlays/prod/db.sealed.yaml password --trim-newline
-  ageseal set overlays/prod/tls.sealed.yaml tls.key --from-file tls.key")]
+  ageseal set overlays/prod/tls.sealed.yaml tls.key --from-file tls.key
+  ageseal set overlays/prod/db.patch.yaml password --for base/db.sealed.yaml --wire")]
 pub struct Args {
     /// The sealed file
     #[arg(value_name = "FILE")]
@@ -45,6 +51,12 @@ pub struct Args {
     value: Option<String>,
     #[command(flatten)]
     newline: Newline,
+    /// Set it in an overlay patch of this sealed document, and make the patch if there is none
+    #[arg(long = "for", value_name = "BASE")]
+    base: Option<PathBuf>,
+    /// List the patch in the kustomization of its folder
+    #[arg(long)]
+    wire: bool,
     #[command(flatten)]
     doc: DocOption,
     #[command(flatten)]
@@ -90,9 +102,21 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     if files::is_stdin(&args.file) {
         return Err(CliError::usage("set changes a file, and stdin is none").hint("name the sealed file").into());
     }
+    if let Some(base) = &args.base {
+        return patch::over(ui, args, base);
+    }
     let scope = args.scope.parse()?;
     let file = SealedFile::read(&args.file)?;
     let document = file.document(&args.doc)?;
+    if document.is_patch() {
+        return patch::again(ui, args, &file, &document);
+    }
+    if args.wire {
+        return Err(CliError::usage("--wire lists an overlay patch, and this is a document of its own")
+            .at(&args.file, document.node.location(), None)
+            .hint("for a value of one overlay, name the patch, and the document with --for")
+            .into());
+    }
     let readers = Readers::new(ui, &args.readers).for_path(Some(&args.file))?;
     let set = readers.set()?;
     let said = |problem: ageseal::problem::Problem| CliError::problem(&args.file, &problem);
@@ -102,30 +126,31 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     readers.check_scope(&place.scope).map_err(|error| error.at(&args.file, document.node.location(), None))?;
 
     let value = value(ui, args)?;
-    if value.len() > MAX_SECRET_SIZE {
-        let size = format!("the value is {} bytes, and a Secret holds {MAX_SECRET_SIZE} in all", value.len());
-        return Err(CliError::input(size).path(&args.file).hint("keep large files elsewhere").into());
-    }
     let recipients: Vec<_> = set.recipients().collect();
     let order = rewrite::SetOrder { place: &place, recipients: &recipients, server_side: readers.server_side() };
     let text = rewrite::set_item(&file.stream, &document, &args.key, &value, order, &mut OsRng).map_err(said)?;
     let new = !document.sealed.items.contains_key(&args.key);
     let immutable = document.immutable == Some(true);
+    let change = Change::set(&document, &args.key);
     drop(document);
-    files::replace(&args.file, Before::Holds(file.bytes.clone()), text.text().as_bytes().to_vec())?;
+    let mut shadows = Shadows::default();
+    let rolls = shadows.refresh(&args.file, &change)?;
+    let mut batch = Batch::new();
+    batch.add(&args.file, Before::Holds(file.bytes.clone()), text.text().as_bytes().to_vec());
+    shadows.add_to(&mut batch);
+    batch.commit()?;
 
     if immutable {
-        ui.warn(
-            &CliError::finding("the Secret is immutable: a cluster that has it keeps the old value")
-                .path(&args.file)
-                .hint("give it a new name, so that what uses it rolls over"),
-        );
+        warn_immutable(ui, &args.file);
     }
     let shown = args.file.display().to_string();
     let row = Row::new(if new { "added" } else { "set" }, &[&shown, &args.key])
         .detail("opens as", place.scope.to_string(), because(&targets).filter(|_| place.deployed).as_deref())
         .detail("read by", set.names().join(", "), None);
-    ui.results(&[row]);
+    ui.results(&[rolls.iter().fold(row, |row, rolls| rolls.told(row))]);
+    if let Some(warning) = rolls_at_all(&targets, !rolls.is_empty()) {
+        ui.warn(&warning.path(&args.file));
+    }
     Ok(Exit::Ok)
 }
 
@@ -138,7 +163,25 @@ fn targets(path: &Path, file: &SealedFile, document: &SealedManifest<'_>, typed:
     deployed.targets(path, named, typed)
 }
 
+fn warn_immutable(ui: &Ui, path: &Path) {
+    ui.warn(
+        &CliError::finding("the Secret is immutable: a cluster that has it keeps the old value")
+            .path(path)
+            .hint("give it a new name, so that what uses it rolls over"),
+    );
+}
+
+/// The value, of a size that a Secret can hold.
 fn value(ui: &Ui, args: &Args) -> Result<Plaintext, CliError> {
+    let value = any_value(ui, args)?;
+    if value.len() > MAX_SECRET_SIZE {
+        let size = format!("the value is {} bytes, and a Secret holds {MAX_SECRET_SIZE} in all", value.len());
+        return Err(CliError::input(size).path(&args.file).hint("keep large files elsewhere"));
+    }
+    Ok(value)
+}
+
+fn any_value(ui: &Ui, args: &Args) -> Result<Plaintext, CliError> {
     if let Some(path) = &args.from_file {
         return files::read(path, Want::VALUE).map(Plaintext::new);
     }

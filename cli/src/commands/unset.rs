@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use ageseal::rewrite;
 
 use crate::error::{CliError, Exit, Outcome};
-use crate::files::{self, Before};
+use crate::files::{self, Batch, Before};
+use crate::patches::Listing;
 use crate::sealed::{DocOption, SealedFile};
-use crate::ui::Ui;
+use crate::shadow::{Change, Shadows};
+use crate::ui::{Row, Ui};
 
 /// Remove one value from a sealed file
 ///
@@ -36,7 +38,21 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let document = file.document(&args.doc)?;
     let text = rewrite::unset_item(&file.stream, &document, &args.key)
         .map_err(|problem| CliError::problem(&args.file, &problem))?;
-    files::replace(&args.file, Before::Holds(file.bytes.clone()), text.text().as_bytes().to_vec())?;
-    ui.result("unset", &[&args.file.display().to_string(), &args.key]);
+    let mut shadows = Shadows::default();
+    let change = Change::unset(&document, &args.key);
+    let rolls = if document.is_patch() {
+        let listing = Listing::find(&args.file)?;
+        let files = listing.iter().flat_map(|listing| listing.files(None));
+        let rolls = files.map(|file| shadows.refresh_patch(&file, &change, false, None));
+        rolls.filter_map(Result::transpose).collect::<Result<_, _>>()?
+    } else {
+        shadows.refresh(&args.file, &change)?
+    };
+    let mut batch = Batch::new();
+    batch.add(&args.file, Before::Holds(file.bytes.clone()), text.text().as_bytes().to_vec());
+    shadows.add_to(&mut batch);
+    batch.commit()?;
+    let row = Row::new("unset", &[&args.file.display().to_string(), &args.key]);
+    ui.results(&[rolls.iter().fold(row, |row, rolls| rolls.told(row))]);
     Ok(Exit::Ok)
 }

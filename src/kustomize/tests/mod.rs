@@ -1,6 +1,7 @@
 //! The resolver over small trees in memory. What the real kustomize makes of such trees is in `tests/kustomize`.
 
 mod bad;
+mod patched;
 mod patches;
 mod references;
 mod roots;

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::error::{CliError, Errors};
 use crate::files::{self, Before, Want};
 use crate::readers::{For, Readers};
+use crate::shadow::Change;
 use crate::ui::Row;
 
 /// A file that a walk found may be empty: it holds no Secret then.
@@ -30,6 +31,8 @@ pub(super) struct Done {
     /// The new bytes; none if the target stays as it is.
     pub(super) bytes: Option<Vec<u8>>,
     pub(super) rows: Vec<Row>,
+    /// What becomes of each document that has a row; nothing if the target stays as it is.
+    pub(super) changes: Vec<Change>,
     pub(super) warnings: Vec<CliError>,
 }
 
@@ -104,9 +107,10 @@ impl Job<'_> {
             dry_run: self.args.dry_run,
         };
         let rows = rows(&about, &sealed, &secrets);
+        let changes = sealed.text.iter().flat_map(|_| sealed.documents.iter().map(Change::planned)).collect();
         let bytes = sealed.text.map(|text| text.text().as_bytes().to_vec());
         let source = self.source.to_owned();
-        Ok(Some(Done { source, target: self.target.clone(), before, bytes, rows, warnings }))
+        Ok(Some(Done { source, target: self.target.clone(), before, bytes, rows, changes, warnings }))
     }
 
     /// Reads the Secrets of the source, and everything that is wrong with them.

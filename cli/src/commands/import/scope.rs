@@ -1,0 +1,75 @@
+//! What the values of an imported generator are sealed for: what kustomize makes of the generator today, in every root.
+//!
+//! This is the one place where the scope of an import is decided.
+
+use ageseal::kustomize::{Object, Place, Resolution};
+use ageseal::scope::{Pattern, Scope};
+
+use crate::error::CliError;
+
+/// What was typed about it.
+pub(super) struct Asked<'a> {
+    /// `-n NAMESPACE`.
+    pub(super) namespace: Option<&'a str>,
+    /// `--scope PATTERN…`.
+    pub(super) scope: Option<&'a Scope>,
+}
+
+/// The Secrets that kustomize builds of one entry of `secretGenerator`, with the root of each.
+pub(super) fn built_of<'r>(
+    resolution: &'r Resolution,
+    kustomization: &'r str,
+    index: usize,
+) -> impl Iterator<Item = (&'r str, &'r Object)> {
+    let is_it = move |object: &Object| matches!(object.source.place, Place::Generator { field: "secretGenerator", entry } if entry == index);
+    resolution.of_file(kustomization).filter(move |(_, object)| is_it(object))
+}
+
+/// The scope of a generator's Secret: every place that it is built for.
+///
+/// # Errors
+/// No root builds it and nothing was typed; a root leaves the namespace open; what was typed leaves a place out. None
+/// has a place yet.
+pub(super) fn scope_for(built: &[(&str, &Object)], name: &str, asked: &Asked<'_>) -> Result<Scope, CliError> {
+    let mut patterns = Vec::new();
+    for (root, object) in built {
+        let shown = if root.is_empty() { "." } else { root };
+        let namespace = match (object.namespace.as_deref(), asked.namespace) {
+            (Some(built), Some(typed)) if built != typed => {
+                let fact = format!("{name}: {shown} puts it into {built}, -n says {typed}");
+                return Err(CliError::usage(fact).hint("leave -n out: kustomize says where it goes"));
+            }
+            (built, typed) => built.or(typed),
+        };
+        let Some(namespace) = namespace else {
+            if asked.scope.is_some() {
+                continue;
+            }
+            let fact = format!("{name}: {shown} builds it, and no namespace is set on the way");
+            return Err(CliError::input(fact)
+                .hint(format!("set `namespace:` there, or give -n NAMESPACE, or --scope 'NAMESPACE/{name}'")));
+        };
+        let pattern = pattern(namespace, &object.name, object.hashed)?;
+        if let Some(scope) = asked.scope.filter(|scope| !scope.patterns().iter().any(|wide| wide.covers(&pattern))) {
+            let fact = format!("--scope {scope} leaves out {pattern}, where {shown} builds {name}");
+            return Err(CliError::usage(fact).hint("leave --scope out: kustomize says where it goes"));
+        }
+        patterns.push(pattern);
+    }
+    match (asked.scope, asked.namespace) {
+        (Some(scope), _) => Ok(scope.clone()),
+        (None, _) if !patterns.is_empty() => Scope::canonical(patterns)
+            .map_err(|error| CliError::input(format!("{name}: {error}")).hint("give --scope with a wildcard")),
+        _ => Err(CliError::input(format!("{name}: no kustomization that can be worked out here builds it"))
+            .hint("ageseal check says which ones cannot be worked out, and why")
+            .hint(format!("give --scope 'NAMESPACE/{name}', with -{{hash}} behind the name if it gets a hash"))),
+    }
+}
+
+fn pattern(namespace: &str, name: &str, hashed: bool) -> Result<Pattern, CliError> {
+    let exact = Pattern::exact(namespace, name);
+    let pattern = if hashed { exact.and_then(|exact| format!("{exact}-{{hash}}").parse()) } else { exact };
+    pattern.map_err(|error| {
+        CliError::input(error.to_string()).hint("mend the name, the prefix, the suffix or the namespace")
+    })
+}

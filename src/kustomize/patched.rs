@@ -1,0 +1,51 @@
+//! What a patch in a file changes: the objects, in every root that is built with it.
+
+use super::files::{Files, join, parent};
+use super::model::{Object, Options, Resolution};
+use super::refusal::Refusal;
+use super::resolve;
+use super::session::Session;
+
+/// The fields of a kustomization that list patches.
+const FIELDS: [&str; 3] = ["patches", "patchesStrategicMerge", "patchesJson6902"];
+
+/// The objects that the patches in a file change, each with the root that builds it.
+///
+/// `listed_in` are the kustomizations that list the file: paths from the top, as `patch` is.
+///
+/// # Errors
+/// A root that is built with the patch, or may be, and whose build is not known: its objects would be missing here.
+pub fn patched_by(
+    files: &dyn Files,
+    patch: &str,
+    listed_in: &[String],
+    options: &Options,
+) -> Result<Vec<(String, Object)>, Refusal> {
+    let resolution = resolve::resolve(files, options);
+    let mut session = Session::new(files, options);
+    for (root, built) in &resolution.roots {
+        let Err(refusal) = built else { continue };
+        if listed_in.iter().any(|file| resolve::may_reach(&mut session, root, parent(file))) {
+            return Err(refusal.clone());
+        }
+    }
+    Ok(resolution.of_patch(patch).map(|(root, object)| (root.to_owned(), object.clone())).collect())
+}
+
+impl Resolution {
+    /// The objects that the patches in a file change, each with the root that builds it, as far as that is known.
+    pub fn of_patch<'a>(&'a self, patch: &'a str) -> impl Iterator<Item = (&'a str, &'a Object)> {
+        let built = self.roots.iter().filter_map(|(root, build)| Some((root.as_str(), build.as_ref().ok()?)));
+        built.flat_map(move |(root, build)| {
+            build.objects.iter().filter(move |object| is_patched(object, patch)).map(move |object| (root, object))
+        })
+    }
+}
+
+/// Whether a step on the way of an object is a patch from this file.
+fn is_patched(object: &Object, patch: &str) -> bool {
+    object.chain.iter().any(|step| {
+        let said = step.what.split_once(": ").filter(|(field, _)| FIELDS.contains(field));
+        said.is_some_and(|(_, path)| join(parent(&step.file), path).as_deref() == Some(patch))
+    })
+}
