@@ -340,6 +340,7 @@ fn the_manual_names_every_field() {
     let t = Repo::new();
     t.write("overlays/prod/db.sealed.yaml", t.db().replacen("    user:", "    users:", 1));
     t.write("overlays/test/db.sealed.yaml", t.db());
+    t.write("overlays/prod/kustomization.yaml", "namespace: shop-prod\nresources: [db.sealed.yaml]\n");
     let mut fields = BTreeSet::new();
     for document in t.json(&["-i", "prod.txt"]) {
         collect(&document, &mut fields);

@@ -125,7 +125,8 @@ fn shorter(path: &Path, here: &Path) -> PathBuf {
 fn describe_all(ui: &Ui, sources: &[Source], ring: Option<&KeyRing>) -> (Vec<Document>, Vec<CliError>) {
     let now = clock::now();
     let places = Places::find(ui, sources.iter().map(|source| source.path.as_path()));
-    let contexts = places.contexts(now);
+    let resolutions = places.resolutions();
+    let contexts = places.contexts(&resolutions, now);
     let progress = Progress::new(ui, "reading", sources.len());
     let one = |(index, source): (usize, &Source)| {
         let found = read(source).map(|bytes| {

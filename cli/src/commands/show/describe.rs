@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use ageseal::check::{Code, File, Finding, Level, check_text};
 use ageseal::envelope::inspect;
 use ageseal::format::{self, Item, Kid};
+use ageseal::kustomize::{Reference, Resolution};
 use ageseal::manifest::{Object, ObjectKind, SealedManifest, SecretType, could_hold_secret, kinds, names, objects};
 use ageseal::open::{OpenError, open};
 use ageseal::policy::RecipientSet;
 use ageseal::problem::Location;
 use ageseal::recipient::{KeyRing, RecipientId};
+use ageseal::rewrite::Target;
 use ageseal::scope::Scope;
 use ageseal::yaml::{Stream, YamlError};
 
-use super::model::{AgeFile, Document, Envelope, Expires, Key, Opened, Reader, Standing, Told};
+use super::model::{AgeFile, Deployment, Document, Envelope, Expires, Key, Opened, Reader, Standing, Told};
 use super::places::Place;
 use crate::clock;
 use crate::keys::short_id;
@@ -91,6 +93,7 @@ fn blank(about: &About<'_>, line: usize) -> Document {
         envelopes: vec![],
         readers: vec![],
         findings: vec![],
+        deployed: vec![],
         opened: None,
     }
 }
@@ -152,7 +155,36 @@ fn fill(document: &mut Document, about: &About<'_>, manifest: &SealedManifest<'_
     document.keys = sealed.items.iter().map(|(name, item)| key(name, item, manifest)).collect();
     document.envelopes = envelopes(manifest, about);
     document.readers = readers(manifest, about);
+    document.deployed = deployed(manifest, about);
     document.opened = about.ring.map(|ring| opened(manifest, ring, about.now));
+}
+
+fn deployed(manifest: &SealedManifest<'_>, about: &About<'_>) -> Vec<Deployment> {
+    let Some((resolution, path)) = about.place.resolution.zip(about.place.path) else { return Vec::new() };
+    let targets = if manifest.is_patch() {
+        Target::of_patch(resolution, path, manifest.namespace.as_deref(), &manifest.name).0
+    } else {
+        Target::of_document(resolution, path, manifest.namespace.as_deref(), &manifest.name)
+    };
+    targets.into_iter().map(|target| deployment(target, resolution)).collect()
+}
+
+fn deployment(target: Target, resolution: &Resolution) -> Deployment {
+    // An empty namespace is the same as `default`, as kustomize compares them.
+    let namespace = |namespace: &Option<String>| namespace.clone().unwrap_or_else(|| "default".to_owned());
+    let is_it = |reference: &&Reference| {
+        let same = reference.name == target.name && reference.hashed == target.hashed;
+        same && namespace(&reference.namespace) == namespace(&target.namespace)
+    };
+    let build = resolution.roots.get(&target.root).and_then(|build| build.as_ref().ok());
+    let references = build.into_iter().flat_map(|build| &build.references).filter(is_it);
+    let mut used_by: Vec<String> =
+        references.map(|one| format!("{}/{}", one.from.kind.to_lowercase(), one.from.name)).collect();
+    used_by.sort();
+    used_by.dedup();
+    let hash = if target.hashed { "-{hash}" } else { "" };
+    let name = format!("{}{hash}", target.name);
+    Deployment { kustomization: target.root, namespace: target.namespace, name, used_by }
 }
 
 fn patterns(scope: &Scope) -> Vec<String> {

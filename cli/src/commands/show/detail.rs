@@ -6,6 +6,8 @@ use crate::ui::{Line, Ui};
 
 /// The width of the column of labels.
 const LABEL: usize = 11;
+/// The room for who uses a Secret.
+const USERS: usize = 60;
 /// The room for the keys of an envelope.
 const KEYS: usize = 60;
 
@@ -52,6 +54,14 @@ fn facts(ui: &Ui, document: &Document) {
         None => fact("opens as", "a patch: each value has its own scope"),
     }
     fact("read by", &document.read_by());
+    for deployment in &document.deployed {
+        let root = if deployment.kustomization.is_empty() { "." } else { &deployment.kustomization };
+        let used = match deployment.used_by.is_empty() {
+            true => String::new(),
+            false => format!(", used by {}", few(deployment.used_by.iter().map(String::as_str), USERS)),
+        };
+        fact("deployed", &format!("{}   by {root}{used}", deployment.title()));
+    }
     if let Some(opened) = &document.opened {
         let line = Line::new().text("  ").padded("key", LABEL);
         let mut text = opened.text();

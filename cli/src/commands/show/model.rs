@@ -28,8 +28,33 @@ pub struct Document {
     pub envelopes: Vec<Envelope>,
     pub readers: Vec<Reader>,
     pub findings: Vec<Told>,
+    /// Where kustomize deploys it; for a patch, what it changes.
+    pub deployed: Vec<Deployment>,
     /// What only a key tells; none without `-i`.
     pub opened: Option<Opened>,
+}
+
+/// What one kustomization makes of a document.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// The folder of the kustomization, from the top of the repository.
+    pub kustomization: String,
+    pub namespace: Option<String>,
+    /// As built; a hash is `-{hash}`.
+    pub name: String,
+    /// The objects of that kustomization that name its Secret: `deployment/api`.
+    pub used_by: Vec<String>,
+}
+
+impl Deployment {
+    /// As built: `NAMESPACE/NAME`, or the name alone.
+    pub fn title(&self) -> String {
+        match &self.namespace {
+            Some(namespace) => format!("{namespace}/{}", self.name),
+            None => self.name.clone(),
+        }
+    }
 }
 
 /// One data key.
@@ -188,9 +213,19 @@ impl Document {
         names.join(", ")
     }
 
-    /// Whether the scope is this document alone, as it stands: then its name has said it.
+    /// Whether the scope is where this document is deployed, or stands, and no other place: then its names have said it.
     pub fn scope_is_title(&self) -> bool {
-        self.scope.as_ref().is_some_and(|scope| matches!(&scope[..], [only] if *only == self.title()))
+        let mut titles: Vec<String> = self.deployed.iter().map(Deployment::title).collect();
+        if titles.is_empty() {
+            titles.push(self.title());
+        }
+        titles.sort();
+        titles.dedup();
+        self.scope.as_ref().is_some_and(|scope| {
+            let mut scope = scope.clone();
+            scope.sort();
+            scope == titles
+        })
     }
 }
 

@@ -1,12 +1,14 @@
 //! Which repository each file lies in, and what its policy is: each repository read once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use ageseal::check::Context;
+use ageseal::kustomize::{Options, Resolution, resolve};
 
 use crate::error::{CliError, Errors};
-use crate::files::is_stdin;
+use crate::files::{Tree, is_stdin};
 use crate::repository::{Repositories, Repository, RepositoryError};
 use crate::ui::Ui;
 
@@ -18,7 +20,7 @@ pub struct Places {
 
 /// The contexts of the repositories, and one for files that are in none.
 pub struct Contexts<'a> {
-    of: Vec<Context<'a>>,
+    of: Vec<(Context<'a>, &'a Resolution)>,
     none: Context<'a>,
 }
 
@@ -31,6 +33,8 @@ pub struct Place<'a> {
     pub path: Option<&'a str>,
     /// What it is held against.
     pub context: &'a Context<'a>,
+    /// What the kustomizations of its repository build.
+    pub resolution: Option<&'a Resolution>,
 }
 
 impl Places {
@@ -71,21 +75,31 @@ impl Places {
         })
     }
 
+    /// What the kustomizations of each repository build.
+    pub fn resolutions(&self) -> Vec<Resolution> {
+        let resolve = |one: &Arc<Repository>| resolve(&Tree::new(one.top(), BTreeMap::new()), &Options::default());
+        self.repositories.iter().map(resolve).collect()
+    }
+
     /// What files are held against, at a time in seconds since 1970 UTC.
-    pub fn contexts(&self, now: i64) -> Contexts<'_> {
-        let all = self.repositories.iter();
-        let of = all.map(|one| Context::new(now).policy(one.policy(), one.recipients())).collect();
-        Contexts { of, none: Context::new(now) }
+    pub fn contexts<'a>(&'a self, resolutions: &'a [Resolution], now: i64) -> Contexts<'a> {
+        let all = self.repositories.iter().zip(resolutions);
+        let of = all.map(|(one, resolution)| {
+            let context = Context::new(now).policy(one.policy(), one.recipients()).resolution(resolution);
+            (context, resolution)
+        });
+        Contexts { of: of.collect(), none: Context::new(now) }
     }
 
     /// The place of the file with this number.
     pub fn of<'a>(&'a self, index: usize, contexts: &'a Contexts<'a>) -> Place<'a> {
-        let none = Place { repository: None, path: None, context: &contexts.none };
+        let none = Place { repository: None, path: None, context: &contexts.none, resolution: None };
         let Some((Some(number), path)) = self.of.get(index) else { return none };
-        let (Some(repository), Some(context)) = (self.repositories.get(*number), contexts.of.get(*number)) else {
+        let Some((repository, (context, resolution))) = self.repositories.get(*number).zip(contexts.of.get(*number))
+        else {
             return none;
         };
-        Place { repository: Some(repository), path: path.as_deref(), context }
+        Place { repository: Some(repository), path: path.as_deref(), context, resolution: Some(resolution) }
     }
 }
 

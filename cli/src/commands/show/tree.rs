@@ -1,20 +1,31 @@
-//! The tree: a folder a heading, a document a line, and a line for what does not fit.
+//! The tree: an environment a heading, a document a line, and a line for what does not fit.
 
-use super::model::Document;
+use std::collections::BTreeMap;
+
+use super::model::{Deployment, Document};
 use crate::ui::{Line, Ui};
 
 /// The widest that a column gets; what is longer pushes the next ones to the right.
 const WIDEST: usize = 36;
 /// The room for the names of data keys.
 const KEYS: usize = 36;
+/// The room for who uses a Secret.
+const USERS: usize = 48;
 
-/// Prints the documents, which are in the order of their paths.
+/// Prints the documents, which are in the order of their paths: each kustomization that nothing includes with what it
+/// deploys, then what none is known to deploy, by its folder.
 pub fn print(ui: &Ui, documents: &[Document]) {
-    let rows: Vec<Row<'_>> = documents.iter().map(Row::new).collect();
-    let widths = widths(&rows);
-    for folder in rows.chunk_by(|one, next| one.folder == next.folder) {
-        ui.print(&Line::new().bold(folder[0].folder));
-        let files: Vec<_> = folder.chunk_by(|one, next| one.document.shown == next.document.shown).collect();
+    let mut groups = environments(documents);
+    groups.extend(folders(documents));
+    let widths = widths(groups.iter().flat_map(|group| &group.rows));
+    for group in &groups {
+        let heading = Line::new().bold(&group.heading);
+        ui.print(&match &group.namespace {
+            Some(namespace) => heading.text("   → ").text(namespace),
+            None => heading,
+        });
+        let is_of_one_file = |one: &Row<'_>, next: &Row<'_>| one.document.shown == next.document.shown;
+        let files: Vec<_> = group.rows.chunk_by(is_of_one_file).collect();
         for (index, file) in files.iter().enumerate() {
             let last = index + 1 == files.len();
             for (index, row) in file.iter().enumerate() {
@@ -24,32 +35,95 @@ pub fn print(ui: &Ui, documents: &[Document]) {
     }
 }
 
+/// What stands below one heading.
+struct Group<'a> {
+    heading: String,
+    /// The namespace of all of it, where kustomize deploys it.
+    namespace: Option<&'a str>,
+    rows: Vec<Row<'a>>,
+}
+
+fn environments(documents: &[Document]) -> Vec<Group<'_>> {
+    let mut by_root: BTreeMap<&str, Vec<(&Document, &Deployment)>> = BTreeMap::new();
+    for document in documents {
+        for deployment in &document.deployed {
+            by_root.entry(&deployment.kustomization).or_default().push((document, deployment));
+        }
+    }
+    by_root.into_iter().map(|(root, placed)| environment(root, placed)).collect()
+}
+
+fn environment<'a>(root: &str, mut placed: Vec<(&'a Document, &'a Deployment)>) -> Group<'a> {
+    // Its own files, then those that it takes in.
+    placed.sort_by_key(|(document, _)| below(&document.path, root).is_none());
+    let first = placed.first().and_then(|(_, deployment)| deployment.namespace.as_deref());
+    let namespace = first.filter(|first| placed.iter().all(|(_, other)| other.namespace.as_deref() == Some(first)));
+    let own = placed.iter().find_map(|(document, _)| document.shown.strip_suffix(below(&document.path, root)?));
+    let heading = match own.map(|own| own.trim_end_matches('/')) {
+        Some("") => ".".to_owned(),
+        Some(own) => own.to_owned(),
+        None => root.to_owned(),
+    };
+    let row = |(document, deployment): (&'a Document, &'a Deployment)| {
+        let name = if namespace.is_some() { deployment.name.clone() } else { deployment.title() };
+        let file = below(&document.path, root).unwrap_or(&document.shown);
+        Row::new(document, file, &name, &deployment.used_by)
+    };
+    Group { heading, namespace, rows: placed.into_iter().map(row).collect() }
+}
+
+/// A path from a folder that it is in.
+fn below<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
+    if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
+}
+
+fn folders(documents: &[Document]) -> Vec<Group<'_>> {
+    let others: Vec<&Document> = documents.iter().filter(|document| document.deployed.is_empty()).collect();
+    others.chunk_by(|one, next| split(one).0 == split(next).0).map(folder).collect()
+}
+
+fn folder<'a>(documents: &[&'a Document]) -> Group<'a> {
+    let row = |document: &&'a Document| Row::new(document, split(document).1, &document.title(), &[]);
+    let heading = documents.first().map_or(".", |document| split(document).0).to_owned();
+    Group { heading, namespace: None, rows: documents.iter().map(row).collect() }
+}
+
+/// The folder of a document, and the name of its file.
+fn split(document: &Document) -> (&str, &str) {
+    match document.shown.rsplit_once('/') {
+        None => (".", &document.shown),
+        Some(("", file)) => ("/", file),
+        Some(parts) => parts,
+    }
+}
+
 struct Row<'a> {
     document: &'a Document,
-    folder: &'a str,
-    cells: [String; 5],
+    cells: [String; 6],
 }
 
 impl<'a> Row<'a> {
-    fn new(document: &'a Document) -> Self {
-        let (folder, file) = document.shown.rsplit_once('/').unwrap_or((".", &document.shown));
+    fn new(document: &'a Document, file: &str, name: &str, used_by: &[String]) -> Self {
         let mut secret_type = document.short_type().to_owned();
         if document.immutable == Some(true) {
             secret_type.push_str(", immutable");
         }
-        let title = document.title();
         let names = document.keys.iter().map(|key| key.name.as_str());
         let cells = [
             file.to_owned(),
-            if document.patch { format!("patches {title}") } else { title },
+            if document.patch { format!("patches {name}") } else { name.to_owned() },
             secret_type,
             if document.well_formed && document.keys.is_empty() { "no values".to_owned() } else { few(names, KEYS) },
             document.read_by(),
+            match used_by {
+                [] => String::new(),
+                some => format!("used by {}", few(some.iter().map(String::as_str), USERS)),
+            },
         ];
-        Self { document, folder: if folder.is_empty() { "/" } else { folder }, cells }
+        Self { document, cells }
     }
 
-    fn print(&self, ui: &Ui, first: bool, last: bool, widths: &[usize; 5]) {
+    fn print(&self, ui: &Ui, first: bool, last: bool, widths: &[usize; 6]) {
         let (branch, below) = match (first, last) {
             (true, false) => ("├─ ", "│  "),
             (true, true) => ("└─ ", "   "),
@@ -78,8 +152,8 @@ impl<'a> Row<'a> {
     }
 }
 
-fn widths(rows: &[Row<'_>]) -> [usize; 5] {
-    let mut widths = [0; 5];
+fn widths<'r, 'd: 'r>(rows: impl Iterator<Item = &'r Row<'d>>) -> [usize; 6] {
+    let mut widths = [0; 6];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(&row.cells) {
             *width = (*width).max(Line::new().text(cell).width());
