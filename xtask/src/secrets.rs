@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The values of every Secret by `namespace/name`, then by data key.
+/// The values of every Secret by `namespace/name`, then by data key. The namespace may be left open: `/name`.
 pub type Secrets = BTreeMap<String, BTreeMap<String, Vec<u8>>>;
 
 /// Reads the Secrets in all files below a folder whose names say that they hold plaintext.
@@ -36,8 +36,8 @@ fn add(object: &Yaml, all: &mut Secrets) -> Result<()> {
     match object["kind"].as_str() {
         Some("Secret") => {
             let (namespace, name) = (&object["metadata"]["namespace"], &object["metadata"]["name"]);
-            let (Some(namespace), Some(name)) = (namespace.as_str(), name.as_str()) else {
-                bail!("a Secret without a name and a namespace");
+            let (namespace, Some(name)) = (namespace.as_str().unwrap_or_default(), name.as_str()) else {
+                bail!("a Secret without a name");
             };
             let twice = all.insert(format!("{namespace}/{name}"), values(object)?);
             ensure!(twice.is_none(), "{namespace}/{name} is there twice");

@@ -10,7 +10,7 @@ use super::plane::{self, Plane};
 use super::step::{Step, read, run_all, step};
 use super::{offline, references};
 use crate::run::{Profile, build, print, say};
-use crate::secrets::Secrets;
+use crate::secrets::{self, Secrets};
 use crate::shell::Shell;
 
 /// What the control plane calls its context, and what its administrator calls it.
@@ -47,19 +47,26 @@ const SEAL: &[Step<'_>] = &[
     ),
     step(
         "The cluster is to read both environments, in place of the two key files.",
-        "for name in prod test; do\n  \
-         ageseal recipients add -q eu --rule \"overlays/$name/**\"\n  \
-         ageseal recipients remove -q $name --rule \"overlays/$name/**\"\ndone",
+        "for rule in overlays/prod overlays/test base components; do\n  \
+         ageseal recipients add -q eu --rule \"$rule/**\"\ndone\n\
+         for rule in overlays/prod base; do ageseal recipients remove -q prod --rule \"$rule/**\"; done\n\
+         for rule in overlays/test base components; do ageseal recipients remove -q test --rule \"$rule/**\"; done",
         &[],
     ),
     step("", "grep recipients: .ageseal/policy.yaml", &["recipients: [recovery, eu]"]),
     step(
         "Nobody kept the plaintext: the recovery key opens what is there, and it is sealed anew.",
-        "for file in overlays/*/*.sealed.yaml; do\n  \
-         ageseal open -i ../recovery.txt $file > ${file%.sealed.yaml}.secret.yaml\ndone",
+        "for file in */*.sealed.yaml */*/*.sealed.yaml; do\n  \
+         ageseal open -i ../recovery.txt $file > ${file%.sealed.yaml}.secret.yaml\ndone\n\
+         ageseal seal -q . && rm */*.secret.yaml */*/*.secret.yaml",
         &[],
     ),
-    step("", "ageseal seal -q overlays && rm overlays/*/*.secret.yaml && ageseal check", &["no findings"]),
+    step(
+        "",
+        "ageseal get -i ../recovery.txt overlays/prod/session.patch.yaml password |\n  \
+         ageseal set -q overlays/prod/session.patch.yaml password && ageseal check",
+        &["no findings"],
+    ),
     step("", "git add . && git commit -q -m 'Seal for the cluster eu' && git show --stat --format=%s | tail -n 1", &[]),
 ];
 
@@ -73,7 +80,7 @@ const APPLY: &[Step<'_>] = &[
     step(
         "",
         "kustomize build overlays/test | kubectl apply --server-side -f -",
-        &["sealedsecret.ageseal.dev/db-credentials", "deployment.apps/api"],
+        &["sealedsecret.ageseal.dev/test-db-credentials", "deployment.apps/test-api"],
     )
     .lines(4),
     step("", "kubectl wait ags --all -A --for=condition=Ready --timeout=60s", &["db-credentials condition met"])
@@ -104,7 +111,7 @@ const GUARD: &[Step<'_>] = &[
     step(
         "Somebody who cannot read shop-prod takes a sealed file out of git, into a namespace of their own.",
         "kubectl create namespace sandbox\n\
-         sed 's/namespace: shop-prod/namespace: sandbox/' overlays/prod/db.sealed.yaml | kubectl apply -f -\n\
+         kubectl apply -n sandbox -f overlays/prod/db.sealed.yaml\n\
          kubectl wait ags/db-credentials -n sandbox --for=condition=Stalled --timeout=10s",
         &["sealedsecret.ageseal.dev/db-credentials created", "condition met"],
     ),
@@ -116,7 +123,7 @@ const GUARD: &[Step<'_>] = &[
     ),
     step(
         "To write another scope into it does not help: the scope is part of what is authenticated.",
-        "sed 's/shop-prod/sandbox/' overlays/prod/db.sealed.yaml | kubectl apply -f -",
+        "sed 's/shop-prod/sandbox/' overlays/prod/db.sealed.yaml | kubectl apply -n sandbox -f -",
         &["sealedsecret.ageseal.dev/db-credentials configured"],
     ),
     step("", "kubectl get ags -n sandbox", &["False", "CannotOpen"]).within(10),
@@ -125,7 +132,7 @@ const GUARD: &[Step<'_>] = &[
     step(
         "What is wrong on this machine, in this repository and in this cluster, and what mends it.",
         "ageseal doctor",
-        &["27 documents are Ready", "encrypted"],
+        &["29 documents are Ready", "encrypted"],
     ),
 ];
 
@@ -144,6 +151,32 @@ const RENEWED: &[Step<'_>] = &[
     ),
     step("", PASSWORD, &["not-a-real-newer-password"]).within(10),
     step("", "ageseal keys list", &["opened 1 document"]),
+];
+
+/// The Secret that the pods of both environments ask for, by the name that it has now.
+const ASKED: &str = "for of in prod/api test/test-api; do\n  \
+     kubectl get deployment ${of#*/} -n shop-${of%/*} \
+     -o jsonpath='{..env[?(@.name==\"SESSION_URL\")].valueFrom.secretKeyRef.name}'; echo\ndone";
+
+/// A value that rolls the pods.
+const ROLL: &[Step<'_>] = &[
+    step(
+        "A value of the Secret that both environments share changes. Its name has a hash, which moves with it.",
+        "printf %s redis://sessions-2.example.com:6379 | ageseal set base/session.sealed.yaml url",
+        &["rolls", "the pods, for url", "base/kustomization.yaml"],
+    ),
+    step(
+        "",
+        "git commit -q -a -m 'Move the session store'\nfor name in prod test; do\n  \
+         kustomize build overlays/$name | kubectl apply --server-side -f - | grep session-store\ndone",
+        &["sealedsecret.ageseal.dev/session-store-", "sealedsecret.ageseal.dev/test-session-store-"],
+    ),
+    step("", "kubectl wait ags --all -A --for=condition=Ready --timeout=60s", &["condition met"]).lines(2),
+    step(
+        "What was there before is there until it is pruned: pods that still run keep their Secret.",
+        "kubectl get secrets -n shop-test | grep session-store",
+        &["test-session-store-"],
+    ),
 ];
 
 /// Builds what the tour runs, if it is not there, and gives the folders of its programs.
@@ -176,7 +209,20 @@ pub fn tour(shell: &Shell) -> Result<usize> {
     let says = "Every value in the cluster, compared with the plaintext of the example.";
     let found = offline::compare(&read(shell, says, SECRETS)?, &offline::expected()?)?;
     commands += 1 + resolve(shell, &found)?;
-    Ok(commands + run_all(shell, GUARD)? + renew(shell)? + run_all(shell, RENEWED)?)
+    Ok(commands + run_all(shell, GUARD)? + renew(shell)? + run_all(shell, RENEWED)? + roll(shell)?)
+}
+
+/// Changes a value of the Secret whose name has a hash, and shows that what asks for it moves to a new one.
+fn roll(shell: &Shell) -> Result<usize> {
+    let before =
+        step("The name that the pods ask for.", ASKED, &["session-store-", "test-session-store-"]).run(shell)?;
+    let commands = run_all(shell, ROLL)?;
+    let after = step("The pods ask for the new one: they roll.", ASKED, &["test-session-store-"]).run(shell)?;
+    let moved = before.text.lines().zip(after.text.lines()).filter(|(before, after)| before != after).count();
+    ensure!(moved == NAMESPACES.len(), "the names did not move: {} {}", before.text, after.text);
+    let mut found = Secrets::new();
+    secrets::read(&read(shell, "", SECRETS)?, &mut found)?;
+    Ok(commands + 3 + resolve(shell, &found)?)
 }
 
 /// Starts the control plane and makes its kubeconfig the one of the shell's user.
@@ -206,7 +252,7 @@ fn renew(shell: &Shell) -> Result<usize> {
     let before = format!("{VERSIONS} > ../before.txt");
     let old = [
         step("The cluster gets a new key. First, the version of every Secret and document.", &before, &[]),
-        step("", "ageseal keys list", &["current", "opened 27 documents"]),
+        step("", "ageseal keys list", &["current", "opened 29 documents"]),
     ];
     let mut commands = run_all(shell, &old)?;
     let new = "ageseal keys new --backup-recipient recovery > ../eu-2.pub";
@@ -216,9 +262,9 @@ fn renew(shell: &Shell) -> Result<usize> {
     let accept = format!("ageseal recipients sync -q eu --yes --accept {}", id.context("it does not say which key")?);
     let after = format!("sleep 2\n{VERSIONS} > ../after.txt");
     let steps = [
-        step("", "ageseal keys list", &["current", "active", "opened 27 documents"]),
+        step("", "ageseal keys list", &["current", "active", "opened 29 documents"]),
         step("Nothing is written for that: the old key opens what was sealed for it.", &after, &[]),
-        step("", "diff ../before.txt ../after.txt && wc -l < ../after.txt", &["54"]),
+        step("", "diff ../before.txt ../after.txt && wc -l < ../after.txt", &["58"]),
         step(
             "The repository does not take another key in passing: whoever made it says which one it is.",
             "ageseal recipients sync eu --yes",
