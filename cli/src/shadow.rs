@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use ageseal::kustomize::NAMES;
 use ageseal::manifest::SealedManifest;
 use ageseal::rewrite::{Action, DocumentPlan, PatchOf, Target};
+use ageseal::scope::Scope;
 use ageseal::shadow::{self, Document};
 use ageseal::yaml::Stream;
 use rand_core::OsRng;
@@ -60,7 +61,8 @@ impl Change {
             changed: plan.changed.clone().unwrap_or_else(|| keys(Action::Seal)),
             removed: keys(Action::Drop),
             unknown: plan.changed.is_none(),
-            hashed: plan.place.scope.patterns().iter().any(|pattern| pattern.to_string().ends_with("-{hash}")),
+            // What was typed says nothing of what gives the hash; and what is new has no old value.
+            hashed: plan.existing.is_some() && plan.place.deployed && has_hash(&plan.place.scope),
         }
     }
 
@@ -172,16 +174,19 @@ impl Shadows {
             Some(base) => self.listing(base, may_generate)?.into_iter().find_map(of_base),
             None => None,
         };
+        // Without a shadow to merge into there is nothing to add.
+        let add = hashed && written.is_some();
         let namespace = written.unwrap_or_else(|| change.namespace.clone());
         let canonical = canonical(kustomization)?;
-        if !self.known.contains_key(&canonical) {
+        // One that was passed over as of no interest to the base is of interest here.
+        if !matches!(self.known.get(&canonical), Some(Some(_))) {
             self.known.insert(canonical.clone(), read(&canonical, |_| true)?);
         }
         let Some(Some(known)) = self.known.get_mut(&canonical) else { return Ok(None) };
         let document = Document { name: &change.name, namespace: namespace.as_deref() };
         let changed: BTreeSet<&str> = change.changed.iter().map(String::as_str).collect();
         let removed: BTreeSet<&str> = change.removed.iter().map(String::as_str).collect();
-        let refreshed = shadow::refresh_merged(&known.stream, document, &changed, &removed, hashed, &mut OsRng)
+        let refreshed = shadow::refresh_merged(&known.stream, document, &changed, &removed, add, &mut OsRng)
             .map_err(|problem| CliError::problem(&known.path, &problem))?;
         Ok(refreshed.map(|stream| known.takes(stream, change)))
     }
@@ -202,8 +207,8 @@ impl Shadows {
 
     /// The kustomizations that changed, as they will be: the path of each, and its text.
     pub fn planned(&self) -> impl Iterator<Item = (&Path, &str)> {
-        let known = self.known.iter().filter_map(|(path, one)| Some((path.as_path(), one.as_ref()?)));
-        known.filter(|(_, one)| one.changed).map(|(path, one)| (path, one.stream.text()))
+        let changed = self.known.values().flatten().filter(|one| one.changed);
+        changed.map(|one| (one.path.as_path(), one.stream.text()))
     }
 
     /// Adds the kustomizations that changed to what is written.
@@ -241,6 +246,16 @@ impl Shadows {
         let listing = known.filter_map(|(_, known)| known.as_mut());
         Ok(listing.filter(|one| shadow::lists(&one.stream, &one.folder, &place)).collect())
     }
+}
+
+fn has_hash(scope: &Scope) -> bool {
+    scope.patterns().iter().any(|pattern| pattern.to_string().ends_with("-{hash}"))
+}
+
+/// What to say of an overlay patch whose document has a hash in its name that nothing moves.
+pub fn patch_stands_still(name: &str) -> CliError {
+    let fact = format!("{name} has a hash in its name, and no shadow beside its document that moves it");
+    CliError::finding(fact).hint(RESTART)
 }
 
 /// What to say where names and shadows do not go together: a hash that nothing moves, a number that moves no hash.

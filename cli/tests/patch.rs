@@ -301,6 +301,51 @@ fn the_scope_can_be_typed_and_the_rule_of_the_path_bounds_it() {
 }
 
 #[test]
+fn a_patch_above_its_base_rolls_as_well_and_goes_with_its_number() {
+    let t = repo();
+    t.write(".ageseal/policy.yaml", POLICY.replace("base/**", "app/**").replace("[prod, test]", "[prod]"));
+    t.write("app/base/kustomization.yaml", "resources: [db.sealed.yaml]\n");
+    t.write("app/kustomization.yaml", "resources: [base]\nnamespace: shop-prod\npatches:\n- path: db.patch.yaml\n");
+    t.write(
+        "app/base/db.secret.yaml",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {user: u, password: p, more: m}\n",
+    );
+    t.write("app/db.patch.yaml", "apiVersion: ageseal.dev/v1alpha1\nkind: SealedSecret\nmetadata: {name: db}\n");
+    let (base, patch) = ("app/base/db.sealed.yaml", "app/db.patch.yaml");
+    let _ = t.run(&["seal", "-q", "app/base/db.secret.yaml"]).ok();
+    fs::remove_file(t.path("app/base/db.secret.yaml")).unwrap();
+    fs::remove_file(t.path(patch)).unwrap();
+    let for_base = |key: &'static str| ["set", patch, key, "--for", base];
+    let _ = t.run_with(&for_base("password"), b"x", &[]).ok().never_says("rolls");
+    // A shadow comes later: the patch is for the name as it was.
+    let run = t.run(&["kustomize", "shadow", base]).ok().says("sealed for the name as it was");
+    let _ = run.says("app/db.patch.yaml:1:1   password");
+    let id = identity(&t, "prod");
+    let _ = t.run(&["rescope", "-q", base, "-i", &id, "--widen", "shop-prod/db-{hash}"]).ok();
+    let _ = refused_with(&t, &for_base("password"), b"y", 4).says("delete the file");
+    fs::remove_file(t.path(patch)).unwrap();
+    let _ = t.run_with(&for_base("password"), b"y", &[]).ok().says("rolls").says("app/kustomization.yaml");
+    let _ = t.run_with(&for_base("user"), b"z", &[]).ok().says("rolls");
+    let all = [("more", "m"), ("password", "y"), ("user", "z")];
+    assert_eq!(live(&t, &built(&t, "app"), "prod"), values(&all));
+    let _ = t.run(&["unset", patch, "user"]).ok().says("rolls");
+    let _ = refused_with(&t, &["unset", patch, "password"], b"", 4).says("secretGenerator").says("patches");
+}
+
+#[test]
+fn a_typed_scope_breaks_no_build() {
+    let t = shop();
+    t.write("overlays/new/kustomization.yaml", "resources: [c.yaml]\nnamespace: shop-prod\n");
+    t.write("overlays/new/c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n");
+    t.write(
+        ".ageseal/policy.yaml",
+        POLICY.replace("[\"overlays/prod/**\"]", "[\"overlays/prod/**\", \"overlays/new/**\"]"),
+    );
+    let args = ["set", "overlays/new/db.patch.yaml", "password", "--for", BASE, "--scope", "shop-prod/db", "--wire"];
+    let _ = refused_with(&t, &args, b"x", 4).says("would not build").says("nothing was written");
+}
+
+#[test]
 fn what_cannot_be_known_is_refused() {
     let with = |file: &str, text: &str| {
         let t = shop();

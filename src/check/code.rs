@@ -132,6 +132,9 @@ codes! {
     TypeMismatch "type-mismatch" Error
         "patch of a Secret of another type"
         "An overlay patch is sealed for another type than the Secret has that is built with it: none of its values open.";
+    StaleNumber "stale-number" Error
+        "number without its value"
+        "An overlay gives a data key a number of its own and overrides its value by no patch: a new value of the base does not roll the pods of that overlay.";
     ScopeWider "scope-wider" Note
         "could open where nobody deploys it"
         "A value is sealed for a namespace and name that no kustomization of the repository makes of it: an error with `--strict`.";

@@ -1,7 +1,8 @@
 //! Generators whose values stand in the kustomization itself, for everybody who can read it.
 
 use super::kustomize::{field, follow};
-use super::{Code, Context, File, FileReport, Finding, shown_name};
+use super::{Code, Context, File, FileReport, Finding, Numbers, shown_name};
+use crate::shadow::REVISION;
 use crate::yaml::{Node, Stream};
 
 /// Keeps what is generated out of what is built.
@@ -22,6 +23,7 @@ pub(super) fn literals(file: File<'_>, stream: &Stream, context: &Context<'_>, r
         let annotations = inner(generator, "options").and_then(|options| inner(options, "annotations"));
         let local = annotations.and_then(|annotations| annotations.get(LOCAL)).and_then(|value| value.str());
         if local == Some("true") {
+            report.numbers.extend(numbers(generator));
             continue;
         }
         if file.path.zip(context.policy).is_some_and(|(path, policy)| policy.allowed(path).is_some()) {
@@ -33,6 +35,16 @@ pub(super) fn literals(file: File<'_>, stream: &Stream, context: &Context<'_>, r
         let line = format!("{name}: literals <redacted>");
         report.say(Finding::new(Code::PlaintextGenerator, Some(literals.location()), line).hint(hint));
     }
+}
+
+/// The numbers of an entry that merges into a shadow.
+fn numbers(generator: Node<'_>) -> Option<Numbers> {
+    let text = |name: &str| inner(generator, name).and_then(|node| node.str());
+    let name = text("name").filter(|_| text("behavior") == Some("merge"))?;
+    let literals = inner(generator, "literals")?.items().map(follow);
+    let keys = literals.filter_map(|literal| Some(literal.str()?.split_once('=')?.0));
+    let keys: Vec<String> = keys.filter(|key| *key != REVISION).map(|key| shown_name(key).to_owned()).collect();
+    (!keys.is_empty()).then(|| Numbers { name: shown_name(name).to_owned(), keys, at: generator.location() })
 }
 
 fn inner<'a>(node: Node<'a>, name: &str) -> Option<Node<'a>> {

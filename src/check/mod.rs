@@ -156,7 +156,20 @@ impl<'a> Context<'a> {
 pub struct Patch {
     /// The name of what it patches.
     pub name: String,
+    /// The data keys that it sets.
+    pub keys: Vec<String>,
     /// Where it stands.
+    pub at: Location,
+}
+
+/// The numbers of an overlay: an entry of `secretGenerator` that merges into the shadow of a sealed document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// The name of the document.
+    pub name: String,
+    /// The data keys that have a number.
+    pub keys: Vec<String>,
+    /// Where they stand.
     pub at: Location,
 }
 
@@ -177,6 +190,8 @@ pub struct FileReport {
     pub patches: Vec<Patch>,
     /// The files that it lists as patches, if it is a kustomization: paths from the top of the repository.
     pub listed: Vec<String>,
+    /// The numbers that it merges into shadows, if it is a kustomization.
+    pub numbers: Vec<Numbers>,
     /// How many findings there were so far, the ones that were left out too.
     said: usize,
     /// Whether one of them is that no rule is for the path: that is told once.

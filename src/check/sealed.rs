@@ -80,7 +80,8 @@ fn patch(file: File<'_>, manifest: &SealedManifest<'_>, report: &mut FileReport)
         let line = format!("{}: there is no spec.scope, which every document has when it is deployed", manifest.name);
         report.say(Finding::new(Code::Malformed, Some(at), line).hint("a patch belongs under patches, not resources"));
     } else if file.path.is_some() {
-        report.patches.push(Patch { name: manifest.name.clone(), at });
+        let keys = manifest.sealed.items.keys().cloned().collect();
+        report.patches.push(Patch { name: manifest.name.clone(), keys, at });
     }
 }
 

@@ -420,7 +420,8 @@ fn a_patch_carries_everything_itself() {
     let text = patch("db", "shop-prod/db", &[&prod]);
     let found = report("prod/db.patch.yaml", &text, &house.context());
     assert_eq!(codes(&found), []);
-    assert_eq!(found.patches, [Patch { name: "db".to_owned(), at: Location { line: 1, column: 1 } }]);
+    let (name, keys) = ("db".to_owned(), vec!["password".to_owned()]);
+    assert_eq!(found.patches, [Patch { name, keys, at: Location { line: 1, column: 1 } }]);
     let without_scope = text.replacen("      scope:\n      - 'shop-prod/db'\n", "", 1);
     assert_eq!(codes(&report("prod/a.yaml", &without_scope, &house.context())), [Code::Malformed]);
     let without_envelope = text.split_once("      envelope:\n").unwrap().0;
@@ -429,6 +430,36 @@ fn a_patch_carries_everything_itself() {
     assert_eq!(codes(&report("prod/a.yaml", &elsewhere, &house.context())), [Code::ScopeBeyondPolicy]);
     let other = patch("cache", "shop-prod/db", &[&prod]);
     assert_eq!(codes(&report("prod/a.yaml", &other, &house.context())), [Code::ScopeMismatch]);
+}
+
+#[test]
+fn a_number_without_its_value_keeps_pods_from_rolling() {
+    let prod = classic();
+    let house = House::of(&[&prod]);
+    let context = house.context();
+    let patch = report("prod/db.patch.yaml", &patch("db", "shop-prod/db", &[&prod]), &context);
+    let tree = |listed: &str, name: &str, numbers: &str| {
+        let text = format!(
+            "patches: [{listed}]\nsecretGenerator:\n- name: {name}\n  behavior: merge\n  options: {{annotations: {{config.kubernetes.io/local-config: 'true'}}}}\n  literals: [{numbers}]\n"
+        );
+        let kustomization = report("prod/kustomization.yaml", &text, &context);
+        let reports = [("prod/db.patch.yaml", &patch), ("prod/kustomization.yaml", &kustomization)];
+        let found = check_tree(&context, &reports, &["prod/db.patch.yaml".to_owned()]);
+        found
+            .into_iter()
+            .map(|found| (found.finding.code, found.path, found.finding.lines.join("; ")))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(tree("{path: db.patch.yaml}", "db", "password=1, rev=2"), []);
+    let stale = |keys: &str| {
+        let line = format!("db: {keys} have a number here, and no patch that this lists sets them");
+        [(Code::StaleNumber, "prod/kustomization.yaml".to_owned(), line)]
+    };
+    assert_eq!(tree("", "db", "password=1"), stale("password"));
+    assert_eq!(tree("{path: db.patch.yaml}", "db", "password=1, user=2, host=3"), stale("user, host"));
+    assert_eq!(tree("{path: db.patch.yaml}", "cache", "password=1").len(), 1);
+    // A patch that was not looked at may set it.
+    assert_eq!(tree("{path: other.patch.yaml}", "db", "password=1"), []);
 }
 
 #[test]

@@ -59,7 +59,42 @@ pub fn check_tree(context: &Context<'_>, reports: &[(&str, &FileReport)], listed
             found.push(TreeFinding { path: (*path).to_owned(), finding });
         }
     }
+    found.extend(stale_numbers(reports));
     found.extend(references::check(context, reports));
+    found
+}
+
+/// Numbers that an overlay merges into a shadow, of values that none of its patches sets: they hide those of the base, so
+/// that a new value of the base has the old name there.
+fn stale_numbers(reports: &[(&str, &FileReport)]) -> Vec<TreeFinding> {
+    let mut found = Vec::new();
+    for (path, report) in reports.iter().filter(|(_, report)| !report.numbers.is_empty()) {
+        let listed: Vec<Option<&FileReport>> = report
+            .listed
+            .iter()
+            .map(|listed| reports.iter().find(|(path, _)| path == listed).map(|(_, report)| *report))
+            .collect();
+        // A patch that was not looked at may set it.
+        if listed.iter().any(Option::is_none) {
+            continue;
+        }
+        for numbers in &report.numbers {
+            let patches = listed.iter().flatten().flat_map(|report| &report.patches);
+            let set: BTreeSet<&String> =
+                patches.filter(|patch| patch.name == numbers.name).flat_map(|patch| &patch.keys).collect();
+            let stale: Vec<&str> = numbers.keys.iter().filter(|key| !set.contains(key)).map(String::as_str).collect();
+            if !stale.is_empty() {
+                let fact = format!(
+                    "{}: {} have a number here, and no patch that this lists sets them",
+                    numbers.name,
+                    few(&stale)
+                );
+                let finding = Finding::new(Code::StaleNumber, Some(numbers.at), fact)
+                    .hint("remove these numbers from secretGenerator: they hide those of the base");
+                found.push(TreeFinding { path: (*path).to_owned(), finding });
+            }
+        }
+    }
     found
 }
 

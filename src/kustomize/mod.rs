@@ -50,8 +50,7 @@ mod tests;
 mod value;
 mod wire;
 
-pub(crate) use files::join;
-pub use files::{Files, Memory};
+pub use files::{Files, Memory, join};
 pub use follow::{CONFIGURATION, configuration, is_configuration};
 pub(crate) use follow::{field, follow};
 pub use model::{

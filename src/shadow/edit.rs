@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::yaml::{EditError, Editor, Kind, Node, Place, Stream, Value};
 
 /// What a number is called that is of no data key.
-const REVISION: &str = "rev";
+pub(crate) const REVISION: &str = "rev";
 
 /// Bytes of a random number: two that are equal by chance would keep pods from rolling, and nothing worse.
 const RANDOM: usize = 10;
@@ -97,7 +97,7 @@ pub fn refresh_merged(
     if let Some(entry) = merged_entry_for(root, document) {
         return change(kustomization, &entry, changed, removed, rng);
     }
-    if !add || changed.is_empty() {
+    if !add || (changed.is_empty() && removed.is_empty()) {
         return Ok(None);
     }
     if let Some(at) = switches_hashes_off(kustomization) {
@@ -112,7 +112,9 @@ pub fn refresh_merged(
     // As in the shadow: nothing of it is built.
     let annotations = Value::map([(LOCAL, Value::SingleQuoted("true".to_owned()))]);
     entry.push(("options", Value::map([("annotations", annotations)])));
-    entry.push(("literals", Value::Seq(changed.iter().map(|key| number(key, rng)).collect())));
+    // A key that goes gives the overlay the value of the base: by a number that is not of any key.
+    let names = if changed.is_empty() { vec![REVISION] } else { changed.iter().copied().collect() };
+    entry.push(("literals", Value::Seq(names.into_iter().map(|key| number(key, rng)).collect())));
     let mut editor = Editor::new(kustomization);
     append(&mut editor, root, "secretGenerator", Value::map(entry))?;
     finish(editor).map(Some)

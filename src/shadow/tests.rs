@@ -197,7 +197,8 @@ fn an_overlay_has_numbers_of_its_own() {
     };
     let overlay = "resources: [../base] # all\nsecretGenerator:\n- {name: db, literals: [a=b], behavior: replace}\n";
     assert_eq!(merged("resources: [../base]\n", &["b"], &[], false), None);
-    assert_eq!(merged("resources: [../base]\n", &[], &["b"], true), None);
+    assert_eq!(merged("resources: [../base]\n", &[], &[], true), None);
+    assert!(merged("resources: [../base]\n", &[], &["b"], true).unwrap().contains("  - |-\n    rev="));
     let first = merged("resources: [../base] # all\n", &["b"], &[], true).unwrap();
     let head = "resources: [../base] # all\nsecretGenerator:\n- name: db\n  behavior: merge\n  options:\n    annotations:\n      config.kubernetes.io/local-config: 'true'\n  literals:\n  - |-\n    b=";
     assert!(first.starts_with(head), "{first}");

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ageseal::kustomize::{Options, Reference, Resolution, configuration, resolve};
-use ageseal::manifest::SealedManifest;
+use ageseal::kustomize::{Files, Options, Reference, Resolution, configuration, join, resolve};
+use ageseal::manifest::{ObjectKind, SealedManifest, objects};
 use ageseal::rewrite::Target;
+use ageseal::scope::Scope;
 use ageseal::shadow::{self, Document, Found, Sealed};
 use ageseal::yaml::Stream;
 use rand_core::OsRng;
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 use super::References;
 use crate::error::{CliError, Exit, Outcome};
 use crate::files::{self, Batch, Before, Tree};
-use crate::repository::place_in;
+use crate::repository::{from_here, place_in};
 use crate::sealed::{DocOption, SealedFile};
 use crate::shadow::{Kustomization, Shadows};
 use crate::ui::{Row, Ui};
@@ -67,7 +68,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let added = shadow::add(&kustomization.stream, sealed, &mut OsRng).map_err(said)?;
     let is_new = matches!(shadow::find(&kustomization.stream, named), Found::Nothing);
     let changes = added.is_some() || references.unlisted;
-    let mut rows = Vec::new();
+    let (mut rows, mut others) = (Vec::new(), Vec::new());
     let shown = kustomization.path.display().to_string();
     let what = if args.no_hash { "shadow without a hash".to_owned() } else { format!("shadow of {}", keys.join(", ")) };
     let verb = match (&added, is_new) {
@@ -82,7 +83,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
             None => again(kustomization)?,
         };
         let stream = references.list(&kustomization.path, stream)?;
-        prove(args, &document, &kustomization.path, &stream, &references)?;
+        others = prove(args, &document, &kustomization.path, &stream, &references)?;
         let mut batch = Batch::new();
         if changes {
             let new = stream.text().as_bytes().to_vec();
@@ -97,18 +98,52 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     }
     ui.results(&rows);
     warn_of_scope(ui, args, &document);
+    others.iter().for_each(|warning| ui.warn(warning));
     Ok(Exit::Ok)
 }
 
-/// Proves that the document gets its new name, and that everything that names it follows.
+/// The values with a scope of their own that do not open under the new name: one of them keeps all others closed.
+fn left_closed(top: &Path, tree: &Tree, document: &SealedManifest<'_>, targets: &[Target]) -> Vec<CliError> {
+    let mut warnings: BTreeMap<PathBuf, CliError> = BTreeMap::new();
+    for target in targets {
+        let Some(exact) = target.namespace.as_deref().and_then(|namespace| target.pattern(namespace).ok()) else {
+            continue;
+        };
+        let patches = target.chain.iter().filter_map(|step| {
+            let (_, path) = step.what.split_once(": ").filter(|(field, _)| field.starts_with("patches"))?;
+            join(step.file.rsplit_once('/').map_or("", |(folder, _)| folder), path)
+        });
+        for path in patches {
+            let stream = tree.read(&path).and_then(|bytes| Stream::from_bytes(bytes.to_vec()).ok());
+            let objects = stream.iter().flat_map(objects).filter(|object| object.kind == ObjectKind::SealedSecret);
+            for patch in objects.filter_map(|object| SealedManifest::read(object.node).manifest) {
+                let own = patch.sealed.items.iter().filter_map(|(key, item)| Some((key, item.scope.as_ref()?)));
+                let closed = |scope: &Scope| !scope.patterns().iter().any(|pattern| pattern.covers(&exact));
+                let keys: Vec<&str> = own.filter(|(_, scope)| closed(scope)).map(|(key, _)| key.as_str()).collect();
+                if patch.name != document.name || keys.is_empty() {
+                    continue;
+                }
+                let shown = from_here(&top.join(&path));
+                let fact = "this patch is sealed for the name as it was: the document of its overlay will not open";
+                let warning = CliError::finding(fact).at(&shown, patch.node.location(), Some(keys.join(", ")));
+                warnings
+                    .insert(shown, warning.hint("delete the patch and set its values again with ageseal set --for"));
+            }
+        }
+    }
+    warnings.into_values().collect()
+}
+
+/// Proves that the document gets its new name, and that everything that names it follows. Gives back what is to be said of
+/// the patches of the document.
 fn prove(
     args: &Args,
     document: &SealedManifest<'_>,
     kustomization: &Path,
     new: &Stream,
     references: &References,
-) -> Result<(), CliError> {
-    let Ok((top, file)) = place_in(&args.file) else { return Ok(()) };
+) -> Result<Vec<CliError>, CliError> {
+    let Ok((top, file)) = place_in(&args.file) else { return Ok(Vec::new()) };
     let mut planned = BTreeMap::new();
     if let Ok((_, path)) = place_in(kustomization) {
         planned.insert(path, Zeroizing::new(new.text().as_bytes().to_vec()));
@@ -128,7 +163,8 @@ fn prove(
     }
     let lost: Vec<String> = of(&before).iter().flat_map(|target| lost(target, &targets, &before, &after)).collect();
     if lost.is_empty() {
-        return Ok(());
+        let tree = Tree::new(top.path(), BTreeMap::new());
+        return Ok(left_closed(top.path(), &tree, document, &targets));
     }
     let error = CliError::input("these references would not follow the new name; nothing was written");
     let error = lost.into_iter().fold(error.path(kustomization), CliError::detail);

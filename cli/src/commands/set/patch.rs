@@ -16,7 +16,7 @@ use crate::files::{self, Batch, Before};
 use crate::patches::Listing;
 use crate::readers::Readers;
 use crate::sealed::{SealedFile, title};
-use crate::shadow::{Change, Shadows};
+use crate::shadow::{Change, Shadows, patch_stands_still};
 use crate::ui::{Row, Ui};
 
 /// What is known of the document that is patched, where it was named.
@@ -121,8 +121,9 @@ fn set(
         let base = targets.map(|targets| targets.base.as_path()).or_else(|| base.map(|base| base.path));
         rolls.extend(shadows.refresh_patch(&kustomization, &change, hashed, base)?);
     }
-    if let (Some(listing), Some(_)) = (listing.as_ref().filter(|listing| listing.is_listed() || args.wire), targets) {
-        prove(listing, of, &text, &shadows, scope)?;
+    let built = listing.as_ref().filter(|listing| listing.is_listed() || args.wire);
+    if let Some(listing) = built {
+        prove(listing, of, &text, &shadows, scope, targets.is_none())?;
     }
     shadows.add_to(&mut batch);
     batch.commit()?;
@@ -143,6 +144,9 @@ fn set(
         None,
     );
     ui.results(&[rolls.iter().fold(row, |row, rolls| rolls.told(row))]);
+    if built.is_some() && hashed && rolls.is_empty() {
+        ui.warn(&patch_stands_still(&of.name).path(path));
+    }
     if let Some(wired) = &wired {
         ui.result("listed", &[&shown, &wired.file.display().to_string()]);
     } else if let Some(listing) = listing.as_ref().filter(|listing| !listing.is_listed()) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ageseal::format::{API_VERSION, DEFAULT_TYPE, KIND};
-use ageseal::kustomize::{Object, Options, patched_by, resolve};
+use ageseal::kustomize::{Build, Object, Options, Refusal, patched_by, resolve};
 use ageseal::problem::Location;
 use ageseal::rewrite::{PatchOf, Target};
 use ageseal::scope::{Pattern, Scope};
@@ -111,19 +111,22 @@ pub(super) fn check_typed(listing: &Listing, of: &PatchOf, typed: &Scope) -> Res
             )));
         }
     }
-    Ok(targets.iter().any(|target| target.hashed))
+    let says_hash = || typed.patterns().iter().any(|pattern| pattern.to_string().ends_with("-{hash}"));
+    Ok(targets.iter().any(|target| target.hashed) || (targets.is_empty() && says_hash()))
 }
 
 /// Proves that what is about to be written makes the Secrets that the value is sealed for, and no others.
 ///
 /// # Errors
-/// kustomize would not build it, or builds other names of it.
+/// kustomize would not build what it builds now; it builds other names of it, or nothing at all. With `typed`, the scope is
+/// said by hand: what is not known before need not be known after.
 pub(super) fn prove(
     listing: &Listing,
     of: &PatchOf,
     patch: &Stream,
     shadows: &Shadows,
     scope: &Scope,
+    typed: bool,
 ) -> Result<(), CliError> {
     let text = |text: &str| Zeroizing::new(text.as_bytes().to_vec());
     let mut planned = BTreeMap::from([(listing.patch.clone(), text(patch.text()))]);
@@ -135,10 +138,28 @@ pub(super) fn prove(
     let listed_in: Vec<String> = planned.keys().chain(&listing.listed_in).cloned().collect();
     let tree = Tree::new(&listing.top, planned);
     let options = Options::default().passing_over_missing();
+    if typed {
+        let before = resolve(&Tree::new(&listing.top, BTreeMap::new()), &options);
+        let after = resolve(&tree, &options);
+        let broken = |(root, now): (&String, &Result<Build, Refusal>)| match (before.roots.get(root), now) {
+            (Some(Ok(_)), Err(refusal)) => Some(told(&listing.top, refusal).hint("nothing was written")),
+            _ => None,
+        };
+        return after.roots.iter().find_map(broken).map_or(Ok(()), Err);
+    }
     let found =
         patched_by(&tree, &listing.patch, &listed_in, &options).map_err(|refusal| told(&listing.top, &refusal))?;
-    let is_it = |object: &&Object| object.original.1 == of.name && is_sealed(object);
-    for (root, object) in found.iter().filter(|(_, object)| is_it(&object)) {
+    let is_it = |object: &Object| {
+        let (written, original) = &object.original;
+        let same = of.namespace.is_none() || written.is_none() || *written == of.namespace;
+        *original == of.name && is_sealed(object) && same
+    };
+    let found: Vec<_> = found.iter().filter(|(_, object)| is_it(object)).collect();
+    if found.is_empty() {
+        let fact = format!("with this patch kustomize would build nothing of {}", of.name);
+        return Err(CliError::input(fact).path(&listing.shown(&listing.patch)).hint("nothing was written"));
+    }
+    for (root, object) in found {
         let target = Target::new(root, object);
         let exact = target.namespace.as_deref().and_then(|namespace| target.pattern(namespace).ok());
         if !exact.is_some_and(|exact| scope.patterns().iter().any(|pattern| pattern.covers(&exact))) {

@@ -1,6 +1,7 @@
 //! From the text of a file to what is shown of its sealed documents.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use ageseal::check::{Code, File, Finding, Level, check_text};
 use ageseal::envelope::inspect;
@@ -19,6 +20,7 @@ use super::model::{AgeFile, Deployment, Document, Envelope, Expires, Key, Opened
 use super::places::Place;
 use crate::clock;
 use crate::keys::short_id;
+use crate::repository::{Repository, from_here};
 
 /// What is known of a file besides its bytes.
 pub struct About<'a> {
@@ -166,10 +168,11 @@ fn deployed(manifest: &SealedManifest<'_>, about: &About<'_>) -> Vec<Deployment>
     } else {
         Target::of_document(resolution, path, manifest.namespace.as_deref(), &manifest.name)
     };
-    targets.into_iter().map(|target| deployment(target, resolution)).collect()
+    let top = about.place.repository.map_or(Path::new(""), Repository::top);
+    targets.into_iter().map(|target| deployment(target, resolution, top)).collect()
 }
 
-fn deployment(target: Target, resolution: &Resolution) -> Deployment {
+fn deployment(target: Target, resolution: &Resolution, top: &Path) -> Deployment {
     // An empty namespace is the same as `default`, as kustomize compares them.
     let namespace = |namespace: &Option<String>| namespace.clone().unwrap_or_else(|| "default".to_owned());
     let is_it = |reference: &&Reference| {
@@ -184,7 +187,9 @@ fn deployment(target: Target, resolution: &Resolution) -> Deployment {
     used_by.dedup();
     let hash = if target.hashed { "-{hash}" } else { "" };
     let name = format!("{}{hash}", target.name);
-    Deployment { kustomization: target.root, namespace: target.namespace, name, used_by }
+    let shown = from_here(&top.join(&target.root)).display().to_string();
+    let shown = if shown.is_empty() { ".".to_owned() } else { shown };
+    Deployment { kustomization: target.root, shown, namespace: target.namespace, name, used_by }
 }
 
 fn patterns(scope: &Scope) -> Vec<String> {

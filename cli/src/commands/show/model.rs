@@ -40,6 +40,9 @@ pub struct Document {
 pub struct Deployment {
     /// The folder of the kustomization, from the top of the repository.
     pub kustomization: String,
+    /// The same folder as one would type it here.
+    #[serde(skip)]
+    pub shown: String,
     pub namespace: Option<String>,
     /// As built; a hash is `-{hash}`.
     pub name: String,

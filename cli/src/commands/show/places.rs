@@ -1,6 +1,6 @@
 //! Which repository each file lies in, and what its policy is: each repository read once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,8 +77,13 @@ impl Places {
 
     /// What the kustomizations of each repository build.
     pub fn resolutions(&self) -> Vec<Resolution> {
-        let resolve = |one: &Arc<Repository>| resolve(&Tree::new(one.top(), BTreeMap::new()), &Options::default());
-        self.repositories.iter().map(resolve).collect()
+        let asked: BTreeSet<usize> = self.of.iter().filter_map(|(index, path)| path.as_ref().and(*index)).collect();
+        let resolved = |(index, one): (usize, &Arc<Repository>)| match asked.contains(&index) {
+            true => resolve(&Tree::new(one.top(), BTreeMap::new()), &Options::default()),
+            // Only stdin is read, which lies nowhere.
+            false => Resolution::default(),
+        };
+        self.repositories.iter().enumerate().map(resolved).collect()
     }
 
     /// What files are held against, at a time in seconds since 1970 UTC.

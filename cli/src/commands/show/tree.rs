@@ -47,7 +47,7 @@ fn environments(documents: &[Document]) -> Vec<Group<'_>> {
     let mut by_root: BTreeMap<&str, Vec<(&Document, &Deployment)>> = BTreeMap::new();
     for document in documents {
         for deployment in &document.deployed {
-            by_root.entry(&deployment.kustomization).or_default().push((document, deployment));
+            by_root.entry(&deployment.shown).or_default().push((document, deployment));
         }
     }
     by_root.into_iter().map(|(root, placed)| environment(root, placed)).collect()
@@ -55,26 +55,23 @@ fn environments(documents: &[Document]) -> Vec<Group<'_>> {
 
 fn environment<'a>(root: &str, mut placed: Vec<(&'a Document, &'a Deployment)>) -> Group<'a> {
     // Its own files, then those that it takes in.
-    placed.sort_by_key(|(document, _)| below(&document.path, root).is_none());
+    placed.sort_by_key(|(document, _)| below(&document.shown, root).is_none());
     let first = placed.first().and_then(|(_, deployment)| deployment.namespace.as_deref());
     let namespace = first.filter(|first| placed.iter().all(|(_, other)| other.namespace.as_deref() == Some(first)));
-    let own = placed.iter().find_map(|(document, _)| document.shown.strip_suffix(below(&document.path, root)?));
-    let heading = match own.map(|own| own.trim_end_matches('/')) {
-        Some("") => ".".to_owned(),
-        Some(own) => own.to_owned(),
-        None => root.to_owned(),
-    };
     let row = |(document, deployment): (&'a Document, &'a Deployment)| {
         let name = if namespace.is_some() { deployment.name.clone() } else { deployment.title() };
-        let file = below(&document.path, root).unwrap_or(&document.shown);
+        let file = below(&document.shown, root).unwrap_or(&document.shown);
         Row::new(document, file, &name, &deployment.used_by)
     };
-    Group { heading, namespace, rows: placed.into_iter().map(row).collect() }
+    Group { heading: root.to_owned(), namespace, rows: placed.into_iter().map(row).collect() }
 }
 
 /// A path from a folder that it is in.
 fn below<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
-    if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
+    match folder {
+        "." => Some(path).filter(|path| !path.starts_with("../")),
+        _ => path.strip_prefix(folder)?.strip_prefix('/'),
+    }
 }
 
 fn folders(documents: &[Document]) -> Vec<Group<'_>> {
