@@ -5,7 +5,7 @@ mod pattern;
 
 use std::fmt;
 
-pub use pattern::{MAX_PATTERN_BYTES, Pattern, PatternFault, Side};
+pub use pattern::{MAX_PATTERN_BYTES, Pattern, PatternFault, SOME_HASH, Side};
 
 /// The most patterns a scope may have.
 pub const MAX_PATTERNS: usize = 32;

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
-use ageseal::kustomize::NAMES;
+use ageseal::kustomize::{NAMES, is_listed};
 use ageseal::manifest::SealedManifest;
 use ageseal::rewrite::{Action, DocumentPlan, PatchOf, Target};
-use ageseal::scope::Scope;
+use ageseal::scope::Pattern;
 use ageseal::shadow::{self, Document};
 use ageseal::yaml::Stream;
 use rand_core::OsRng;
@@ -62,7 +62,9 @@ impl Change {
             removed: keys(Action::Drop),
             unknown: plan.changed.is_none(),
             // What was typed says nothing of what gives the hash; and what is new has no old value.
-            hashed: plan.existing.is_some() && plan.place.deployed && has_hash(&plan.place.scope),
+            hashed: plan.existing.is_some()
+                && plan.place.deployed
+                && plan.place.scope.patterns().iter().any(Pattern::has_hash),
         }
     }
 
@@ -142,7 +144,8 @@ impl Shadows {
         let changed: BTreeSet<&str> = change.changed.iter().map(String::as_str).collect();
         let removed: BTreeSet<&str> = change.removed.iter().map(String::as_str).collect();
         let mut rolls = Vec::new();
-        for kustomization in self.listing(file, may_generate)? {
+        for path in self.listing(file, may_generate)? {
+            let Some(Some(kustomization)) = self.known.get_mut(&path) else { continue };
             let refreshed = shadow::refresh(&kustomization.stream, document, &changed, &removed, &mut OsRng)
                 .map_err(|problem| CliError::problem(&kustomization.path, &problem))?;
             rolls.extend(refreshed.map(|stream| kustomization.takes(stream, change)));
@@ -167,11 +170,10 @@ impl Shadows {
     ) -> Result<Option<Rolls>, CliError> {
         // kustomize merges into a generator that is written with the same namespace.
         let document = Document { name: &change.name, namespace: change.namespace.as_deref() };
-        let of_base = |one: &mut Kustomization| {
-            shadow::namespace_of(&one.stream, document).map(|namespace| namespace.map(str::to_owned))
-        };
         let written = match base {
-            Some(base) => self.listing(base, may_generate)?.into_iter().find_map(of_base),
+            Some(base) => self.listing(base, may_generate)?.iter().find_map(|path| {
+                shadow::namespace_of(&self.get(path)?.stream, document).map(|namespace| namespace.map(str::to_owned))
+            }),
             None => None,
         };
         // Without a shadow to merge into there is nothing to add.
@@ -224,11 +226,7 @@ impl Shadows {
     ///
     /// # Errors
     /// One of them cannot be read, or is no YAML.
-    pub fn listing(
-        &mut self,
-        file: &Path,
-        is_of_interest: fn(&[u8]) -> bool,
-    ) -> Result<Vec<&mut Kustomization>, CliError> {
+    pub fn listing(&mut self, file: &Path, is_of_interest: fn(&[u8]) -> bool) -> Result<Vec<PathBuf>, CliError> {
         let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return Ok(Vec::new()) };
         let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !self.folders.contains_key(folder) {
@@ -236,20 +234,24 @@ impl Shadows {
         }
         let Some((paths, place)) = self.folders.get(folder) else { return Ok(Vec::new()) };
         let place = format!("{place}/{name}");
-        let paths: BTreeSet<PathBuf> = paths.iter().cloned().collect();
-        for path in &paths {
+        let mut listing = Vec::new();
+        for path in paths {
             if !self.known.contains_key(path) {
                 self.known.insert(path.clone(), read(path, is_of_interest)?);
             }
+            let known = self.known.get(path).and_then(Option::as_ref);
+            if known.is_some_and(|one| is_listed(&one.stream, &one.folder, &place)) {
+                listing.push(path.clone());
+            }
         }
-        let known = self.known.iter_mut().filter(|(path, _)| paths.contains(*path));
-        let listing = known.filter_map(|(_, known)| known.as_mut());
-        Ok(listing.filter(|one| shadow::lists(&one.stream, &one.folder, &place)).collect())
+        listing.sort();
+        Ok(listing)
     }
-}
 
-fn has_hash(scope: &Scope) -> bool {
-    scope.patterns().iter().any(|pattern| pattern.to_string().ends_with("-{hash}"))
+    /// A kustomization that was read.
+    pub fn get(&self, path: &Path) -> Option<&Kustomization> {
+        self.known.get(path)?.as_ref()
+    }
 }
 
 /// What to say of an overlay patch whose document has a hash in its name that nothing moves.

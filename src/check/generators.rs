@@ -2,11 +2,9 @@
 
 use super::kustomize::{field, follow};
 use super::{Code, Context, File, FileReport, Finding, Numbers, shown_name};
+use crate::kustomize::LOCAL;
 use crate::shadow::REVISION;
 use crate::yaml::{Node, Stream};
-
-/// Keeps what is generated out of what is built.
-const LOCAL: &str = "config.kubernetes.io/local-config";
 
 /// Whether a kustomization can have a generator of Secrets.
 pub(super) fn may_generate(bytes: &[u8]) -> bool {

@@ -1,10 +1,8 @@
 //! Which files the kustomizations of a tree list as patches.
 
-use crate::kustomize::join;
+pub(super) use crate::kustomize::follow;
+use crate::kustomize::{NAMES, join};
 use crate::yaml::{Node, Stream};
-
-/// The names that kustomize takes for its file.
-const NAMES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// Whether a path is that of a kustomization.
 pub fn is_kustomization(path: &str) -> bool {
@@ -46,10 +44,6 @@ fn path_of(entry: Node<'_>) -> Option<&str> {
 /// An entry by its key in any case, as kustomize takes it.
 pub(super) fn field<'a>(node: Node<'a>, name: &str) -> Option<(Node<'a>, Node<'a>)> {
     node.entries().find(|(key, _)| key.str().is_some_and(|key| key.eq_ignore_ascii_case(name)))
-}
-
-pub(super) fn follow(node: Node<'_>) -> Node<'_> {
-    node.target().unwrap_or(node)
 }
 
 #[cfg(test)]

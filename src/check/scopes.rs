@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use super::{Code, Context, File, FileReport, Finding, deployed, few, sealed::key_at};
 use crate::manifest::SealedManifest;
 use crate::problem::Location;
-use crate::scope::{Pattern, Scope};
-
-/// What kustomize may append to a name: any ten characters of its suffix alphabet.
-const SOME_HASH: &str = "-2222222222";
+use crate::scope::{Pattern, SOME_HASH, Scope};
 
 pub(super) fn check(
     file: File<'_>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kustomize::{field, follow};
+use crate::kustomize::{LOCAL, field, follow};
 use crate::problem::{Location, Problem};
 use crate::yaml::{Node, PlainType, ScalarStyle, Stream};
 
@@ -66,7 +66,7 @@ pub struct Generator<'a> {
 impl Generator<'_> {
     /// Whether the Secret is dropped at the end: it is a shadow, or of use to the build alone.
     pub fn is_dropped(&self) -> bool {
-        self.annotations.get("config.kubernetes.io/local-config").is_some_and(|value| value != "false")
+        self.annotations.get(LOCAL).is_some_and(|value| value != "false")
     }
 }
 

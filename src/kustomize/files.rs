@@ -57,7 +57,7 @@ impl Files for Memory {
 }
 
 /// A path below a folder, without `.` and `..`; none if it is absolute or leads out of the repository.
-pub fn join(folder: &str, path: &str) -> Option<String> {
+pub(crate) fn join(folder: &str, path: &str) -> Option<String> {
     if path.starts_with('/') {
         return None;
     }

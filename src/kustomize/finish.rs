@@ -13,7 +13,7 @@ use super::value::Value;
 use crate::format;
 
 /// Keeps an object out of what is built.
-const LOCAL: &str = "config.kubernetes.io/local-config";
+pub(crate) const LOCAL: &str = "config.kubernetes.io/local-config";
 
 /// Makes what is gathered at the root into what is built.
 pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {

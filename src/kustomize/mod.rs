@@ -50,13 +50,15 @@ mod tests;
 mod value;
 mod wire;
 
-pub use files::{Files, Memory, join};
+pub(crate) use files::join;
+pub use files::{Files, Memory};
+pub(crate) use finish::LOCAL;
 pub use follow::{CONFIGURATION, configuration, is_configuration};
 pub(crate) use follow::{field, follow};
 pub use model::{
     Build, LoadRestriction, Made, Object, Options, Place, Reach, Reference, Referrer, Resolution, Source, Step,
 };
-pub use patched::patched_by;
+pub use patched::{patched_by, patches_on};
 pub use references::{KINDS, KindSites, POD, Site};
 pub use refusal::{Reason, Refusal};
 pub use wire::{is_listed, list, list_patch, relist};

@@ -175,6 +175,8 @@ pub struct Resolution {
     pub roots: BTreeMap<String, Result<Build, Refusal>>,
     /// For each file that objects are written in: the root, and the index of the object in its build.
     pub index: BTreeMap<String, Vec<(String, usize)>>,
+    /// For each file of patches: the root, and the index of an object in its build that a patch of it changes.
+    pub patched: BTreeMap<String, Vec<(String, usize)>>,
     /// For each root that is refused: what it may read.
     pub refused: BTreeMap<String, Reach>,
 }
@@ -198,7 +200,16 @@ impl Reach {
 impl Resolution {
     /// The objects that are written in a file, with the root that builds each.
     pub fn of_file<'a>(&'a self, file: &str) -> impl Iterator<Item = (&'a str, &'a Object)> {
-        self.index.get(file).into_iter().flatten().filter_map(|(root, index)| {
+        self.objects(self.index.get(file))
+    }
+
+    /// The objects that the patches in a file change, each with the root that builds it, as far as that is known.
+    pub fn of_patch<'a>(&'a self, patch: &str) -> impl Iterator<Item = (&'a str, &'a Object)> {
+        self.objects(self.patched.get(patch))
+    }
+
+    fn objects<'a>(&'a self, at: Option<&'a Vec<(String, usize)>>) -> impl Iterator<Item = (&'a str, &'a Object)> {
+        at.into_iter().flatten().filter_map(|(root, index)| {
             let build = self.roots.get(root)?.as_ref().ok()?;
             Some((root.as_str(), build.objects.get(*index)?))
         })

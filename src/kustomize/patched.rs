@@ -1,7 +1,9 @@
 //! What a patch in a file changes: the objects, in every root that is built with it.
 
+use std::collections::BTreeSet;
+
 use super::files::{Files, join, parent};
-use super::model::{Object, Options, Resolution};
+use super::model::{Object, Options, Step};
 use super::refusal::Refusal;
 use super::resolve;
 use super::session::Session;
@@ -32,20 +34,11 @@ pub fn patched_by(
     Ok(resolution.of_patch(patch).map(|(root, object)| (root.to_owned(), object.clone())).collect())
 }
 
-impl Resolution {
-    /// The objects that the patches in a file change, each with the root that builds it, as far as that is known.
-    pub fn of_patch<'a>(&'a self, patch: &'a str) -> impl Iterator<Item = (&'a str, &'a Object)> {
-        let built = self.roots.iter().filter_map(|(root, build)| Some((root.as_str(), build.as_ref().ok()?)));
-        built.flat_map(move |(root, build)| {
-            build.objects.iter().filter(move |object| is_patched(object, patch)).map(move |object| (root, object))
-        })
-    }
-}
-
-/// Whether a step on the way of an object is a patch from this file.
-fn is_patched(object: &Object, patch: &str) -> bool {
-    object.chain.iter().any(|step| {
-        let said = step.what.split_once(": ").filter(|(field, _)| FIELDS.contains(field));
-        said.is_some_and(|(_, path)| join(parent(&step.file), path).as_deref() == Some(patch))
-    })
+/// The files of patches among the steps on the way of an object, each once: paths from the top.
+pub fn patches_on(chain: &[Step]) -> BTreeSet<String> {
+    let path = |step: &Step| {
+        let (_, path) = step.what.split_once(": ").filter(|(field, _)| FIELDS.contains(field))?;
+        join(parent(&step.file), path)
+    };
+    chain.iter().filter_map(path).collect()
 }

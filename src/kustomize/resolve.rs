@@ -8,6 +8,7 @@ use super::accumulate;
 use super::files::{Files, join, parent};
 use super::finish::finish;
 use super::model::{Build, Options, Reach, Resolution};
+use super::patched::patches_on;
 use super::refusal::{At, Refusal};
 use super::session::Session;
 
@@ -53,6 +54,9 @@ pub(super) fn resolve(files: &dyn Files, options: &Options) -> Resolution {
             Ok(build) => {
                 for (index, object) in build.objects.iter().enumerate() {
                     resolution.index.entry(object.source.file.clone()).or_default().push((folder.clone(), index));
+                    for patch in patches_on(&object.chain) {
+                        resolution.patched.entry(patch).or_default().push((folder.clone(), index));
+                    }
                 }
             }
             Err(_) => {

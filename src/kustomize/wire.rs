@@ -1,6 +1,7 @@
 //! Listing a file in a kustomization: a sealed one in the place of the plaintext, or a patch.
 
 use super::files::join;
+use super::follow::{field, follow};
 use crate::yaml::{EditError, Editor, Node, Place, Stream, Value};
 
 /// The kustomization with one file in the place of another in `resources` and `bases`; none if it lists neither.
@@ -24,9 +25,12 @@ pub fn relist(kustomization: &Stream, folder: &str, old: &str, new: &str) -> Res
     if editor.is_empty() { Ok(None) } else { editor.finish().map(Some) }
 }
 
-/// Whether a kustomization lists a file in `resources` or `bases`.
+/// Whether a kustomization lists a file in `resources` or `bases`, itself or through an alias.
 pub fn is_listed(kustomization: &Stream, folder: &str, path: &str) -> bool {
-    lists(kustomization).any(|list| list.items().any(|item| is_at(item, folder, path)))
+    let roots = kustomization.documents().filter_map(|document| document.root());
+    let lists = roots.flat_map(|root| ["resources", "bases"].into_iter().filter_map(move |name| field(root, name)));
+    let items = lists.flat_map(|list| list.items()).map(follow);
+    items.filter(|item| item.str().is_some()).any(|item| is_at(item, folder, path))
 }
 
 /// The kustomization with one more file at the end of its `resources`; none if it lists it already, or is empty.
@@ -156,5 +160,22 @@ mod tests {
         for text in ["", "# nothing\n", "a: b\n---\nc: d\n", "- patches\n", "patches: x\n", "a: &a []\npatches: *a\n"] {
             assert_eq!(patched(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn listed_files_are_known_by_where_they_lead() {
+        let text = "resources: [./db.sealed.yaml, ../base, sub/../other.sealed.yaml]\nBASES: [&a x.yaml]\n";
+        for (file, listed) in [
+            ("k/db.sealed.yaml", true),
+            ("k/other.sealed.yaml", true),
+            ("k/x.yaml", true),
+            ("base", true),
+            ("db.sealed.yaml", false),
+            ("k/sub/db.sealed.yaml", false),
+        ] {
+            assert_eq!(is_listed(&parse(text), "k", file), listed, "{file}");
+        }
+        assert!(!is_listed(&parse("- db.sealed.yaml\n"), "", "db.sealed.yaml"));
+        assert!(!is_listed(&parse("resources: db.sealed.yaml\n"), "", "db.sealed.yaml"));
     }
 }

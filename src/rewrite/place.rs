@@ -1,7 +1,7 @@
 //! Where a Secret is sealed for: its namespace, its name, its scope. Nothing here is ever guessed.
 
 use crate::format::KIND;
-use crate::kustomize::{Object, Resolution, Step};
+use crate::kustomize::{Object, Reference, Resolution, Step};
 use crate::problem::Problem;
 use crate::scope::{MAX_PATTERNS, Pattern, Scope, ScopeError};
 
@@ -94,13 +94,25 @@ impl Target {
         Pattern::exact(namespace, &self.name)
     }
 
+    /// The name as built; a hash is `-{hash}`.
+    pub fn built_name(&self) -> String {
+        format!("{}{}", self.name, if self.hashed { "-{hash}" } else { "" })
+    }
+
     /// As built: `NAMESPACE/NAME`, or the name alone.
     pub fn shown(&self) -> String {
-        let hash = if self.hashed { "-{hash}" } else { "" };
         match &self.namespace {
-            Some(namespace) => format!("{namespace}/{}{hash}", self.name),
-            None => format!("{}{hash}", self.name),
+            Some(namespace) => format!("{namespace}/{}", self.built_name()),
+            None => self.built_name(),
         }
+    }
+
+    /// Whether a reference of the same root names its Secret. An empty namespace is the same as `default`, as kustomize
+    /// compares them.
+    pub fn is_named_by(&self, reference: &Reference) -> bool {
+        let namespace = |namespace: &'_ Option<String>| namespace.as_deref().unwrap_or("default").to_owned();
+        (&reference.name, reference.hashed) == (&self.name, self.hashed)
+            && namespace(&reference.namespace) == namespace(&self.namespace)
     }
 
     /// The last step that the given field of a kustomization takes part in, such as `namespace` or `namePrefix`.

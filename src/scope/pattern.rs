@@ -17,6 +17,9 @@ const MAX_STARS: usize = 2;
 /// The ending that stands for kustomize's name suffix.
 const HASH: &str = "-{hash}";
 
+/// A hash as kustomize may append it to a name: any ten characters of its suffix alphabet.
+pub const SOME_HASH: &str = "-2222222222";
+
 /// One pattern: which namespaces and which names a value may be opened for.
 ///
 /// Shape: `NAMESPACE/NAME`, at most [`MAX_PATTERN_BYTES`].

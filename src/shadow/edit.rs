@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use rand_core::CryptoRngCore;
 
-use super::entry::{Document, Entry, LOCAL, entry_for, merged_entry_for, root, switches_hashes_off};
-use crate::kustomize::{field, follow};
+use super::entry::{Document, Entry, entry_for, merged_entry_for, root, switches_hashes_off};
+use crate::kustomize::{LOCAL, field, follow};
 use crate::problem::Problem;
 use crate::yaml::{EditError, Editor, Kind, Node, Place, Stream, Value};
 

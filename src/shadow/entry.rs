@@ -1,11 +1,8 @@
 //! What a kustomization says of shadows: its generators of Secrets, and the files that it lists.
 
-use crate::kustomize::{field, follow, join};
+use crate::kustomize::{LOCAL, field, follow};
 use crate::problem::Location;
 use crate::yaml::{Node, ScalarStyle, Stream};
-
-/// Drops an object at the end of a build.
-pub(super) const LOCAL: &str = "config.kubernetes.io/local-config";
 
 /// The sealed document that a shadow is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +47,6 @@ pub fn find(kustomization: &Stream, document: Document<'_>) -> Found {
         (true, true) => Found::OfFiles { at },
         (true, false) => Found::Shadow { at, hashed: entry.hashed },
     }
-}
-
-/// Whether a kustomization lists a file as a resource; both paths are from the same top, parts divided by `/`.
-pub fn lists(kustomization: &Stream, folder: &str, file: &str) -> bool {
-    let Some(root) = root(kustomization) else { return false };
-    let lists = ["resources", "bases"].into_iter().filter_map(|name| field(root, name));
-    let entries = lists.flat_map(|list| list.items()).filter_map(|entry| follow(entry).str());
-    entries.filter_map(|entry| join(folder, entry)).any(|listed| listed == file)
 }
 
 /// The files that a kustomization lists under `configurations`, as they are written.

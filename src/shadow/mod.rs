@@ -26,4 +26,4 @@ mod tests;
 
 pub(crate) use edit::REVISION;
 pub use edit::{Sealed, add, list_configuration, refresh, refresh_merged, turn};
-pub use entry::{Document, Found, configurations, find, lists, namespace_of, switches_hashes_off};
+pub use entry::{Document, Found, configurations, find, namespace_of, switches_hashes_off};

@@ -163,23 +163,6 @@ fn namespaces_tell_shadows_apart() {
 }
 
 #[test]
-fn listed_files_are_known_by_where_they_lead() {
-    let text = "resources: [./db.sealed.yaml, ../base, sub/../other.sealed.yaml]\nBASES: [&a x.yaml]\n";
-    for (file, listed) in [
-        ("k/db.sealed.yaml", true),
-        ("k/other.sealed.yaml", true),
-        ("k/x.yaml", true),
-        ("base", true),
-        ("db.sealed.yaml", false),
-        ("k/sub/db.sealed.yaml", false),
-    ] {
-        assert_eq!(lists(&stream(text), "k", file), listed, "{file}");
-    }
-    assert!(!lists(&stream("- db.sealed.yaml\n"), "", "db.sealed.yaml"));
-    assert!(!lists(&stream("resources: db.sealed.yaml\n"), "", "db.sealed.yaml"));
-}
-
-#[test]
 fn files_are_listed_once() {
     let config = |text: &str| list_configuration(&stream(text), "c.yaml").unwrap().map(|s| s.text().to_owned());
     assert_eq!(config("namespace: n\n").unwrap(), "namespace: n\nconfigurations:\n- c.yaml\n");

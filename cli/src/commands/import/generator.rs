@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ageseal::check::is_kustomization;
 use ageseal::kustomize::{Files, NAMES, Options, resolve};
 use ageseal::manifest::names::namespace_fault;
 use ageseal::problem::Location;
@@ -136,8 +137,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
 fn kustomizations(args: &Args) -> Result<Vec<PathBuf>, Errors> {
     let here = [PathBuf::from(".")];
     let named = if args.paths.is_empty() { &here[..] } else { &args.paths };
-    let is_one =
-        |path: &Path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| NAMES.contains(&name));
+    let is_one = |path: &Path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_kustomization);
     let mut errors = Vec::new();
     let mut found: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     for path in named {
@@ -252,9 +252,8 @@ fn labels(top: &Path, today: &Today, path: &str, plan: &Plan) -> Option<CliError
 /// The files that generators of a repository still take values from, those of ConfigMaps too.
 fn still_used(top: &Path) -> BTreeSet<String> {
     let tree = Tree::new(top, BTreeMap::new());
-    let is_one = |path: &String| NAMES.contains(&path.rsplit('/').next().unwrap_or(path));
     let mut used = BTreeSet::new();
-    for path in tree.paths().into_iter().filter(is_one) {
+    for path in tree.paths().into_iter().filter(|path| is_kustomization(path)) {
         let stream = tree.read(&path).and_then(|bytes| Stream::from_bytes(bytes.to_vec()).ok());
         let Some(root) = stream.as_ref().and_then(|stream| stream.documents().find_map(|one| one.root())) else {
             continue;

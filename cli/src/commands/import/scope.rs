@@ -3,7 +3,8 @@
 //! This is the one place where the scope of an import is decided.
 
 use ageseal::kustomize::{Object, Place, Resolution};
-use ageseal::scope::{Pattern, Scope};
+use ageseal::rewrite::Target;
+use ageseal::scope::Scope;
 
 use crate::error::CliError;
 
@@ -49,7 +50,9 @@ pub(super) fn scope_for(built: &[(&str, &Object)], name: &str, asked: &Asked<'_>
             return Err(CliError::input(fact)
                 .hint(format!("set `namespace:` there, or give -n NAMESPACE, or --scope 'NAMESPACE/{name}'")));
         };
-        let pattern = pattern(namespace, &object.name, object.hashed)?;
+        let pattern = Target::new(root, object).pattern(namespace).map_err(|error| {
+            CliError::input(error.to_string()).hint("mend the name, the prefix, the suffix or the namespace")
+        })?;
         if let Some(scope) = asked.scope.filter(|scope| !scope.patterns().iter().any(|wide| wide.covers(&pattern))) {
             let fact = format!("--scope {scope} leaves out {pattern}, where {shown} builds {name}");
             return Err(CliError::usage(fact).hint("leave --scope out: kustomize says where it goes"));
@@ -64,12 +67,4 @@ pub(super) fn scope_for(built: &[(&str, &Object)], name: &str, asked: &Asked<'_>
             .hint("ageseal check says which ones cannot be worked out, and why")
             .hint(format!("give --scope 'NAMESPACE/{name}', with -{{hash}} behind the name if it gets a hash"))),
     }
-}
-
-fn pattern(namespace: &str, name: &str, hashed: bool) -> Result<Pattern, CliError> {
-    let exact = Pattern::exact(namespace, name);
-    let pattern = if hashed { exact.and_then(|exact| format!("{exact}-{{hash}}").parse()) } else { exact };
-    pattern.map_err(|error| {
-        CliError::input(error.to_string()).hint("mend the name, the prefix, the suffix or the namespace")
-    })
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ageseal::check::is_kustomization;
 use ageseal::generator::{self, Behavior};
-use ageseal::kustomize::{Files, NAMES, Options, Refusal, Resolution, resolve};
+use ageseal::kustomize::{Files, Options, Refusal, Resolution, resolve};
 use ageseal::problem::Location;
 use ageseal::yaml::Stream;
 
@@ -27,8 +28,8 @@ pub(super) struct Today {
 impl Today {
     fn of(top: &Path) -> Self {
         let tree = Tree::new(top, BTreeMap::new());
-        let is_one = |path: &String| NAMES.contains(&path.rsplit('/').next().unwrap_or(path));
-        let additions = tree.paths().into_iter().filter(is_one).flat_map(|path| additions(&tree, &path)).collect();
+        let paths = tree.paths().into_iter().filter(|path| is_kustomization(path));
+        let additions = paths.flat_map(|path| additions(&tree, &path)).collect();
         Self { resolution: resolve(&tree, &Options::default()), additions }
     }
 

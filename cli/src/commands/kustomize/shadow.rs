@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ageseal::kustomize::{Files, Options, Reference, Resolution, configuration, join, resolve};
+use ageseal::kustomize::{Files, Options, Reference, Resolution, configuration, patches_on, resolve};
 use ageseal::manifest::{ObjectKind, SealedManifest, objects};
 use ageseal::rewrite::Target;
 use ageseal::scope::Scope;
@@ -57,7 +57,8 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
             .into());
     }
     let mut shadows = Shadows::default();
-    let kustomization = the_one(args, shadows.listing(&args.file, |_| true)?)?;
+    let listing = shadows.listing(&args.file, |_| true)?;
+    let kustomization = the_one(args, listing.iter().filter_map(|path| shadows.get(path)).collect())?;
     let keys: Vec<&str> = document.sealed.items.keys().map(String::as_str).collect();
     let named = Document { name: &document.name, namespace: document.namespace.as_deref() };
     let sealed = Sealed { document: named, keys: &keys, hashed: !args.no_hash };
@@ -109,11 +110,7 @@ fn left_closed(top: &Path, tree: &Tree, document: &SealedManifest<'_>, targets: 
         let Some(exact) = target.namespace.as_deref().and_then(|namespace| target.pattern(namespace).ok()) else {
             continue;
         };
-        let patches = target.chain.iter().filter_map(|step| {
-            let (_, path) = step.what.split_once(": ").filter(|(field, _)| field.starts_with("patches"))?;
-            join(step.file.rsplit_once('/').map_or("", |(folder, _)| folder), path)
-        });
-        for path in patches {
+        for path in patches_on(&target.chain) {
             let stream = tree.read(&path).and_then(|bytes| Stream::from_bytes(bytes.to_vec()).ok());
             let objects = stream.iter().flat_map(objects).filter(|object| object.kind == ObjectKind::SealedSecret);
             for patch in objects.filter_map(|object| SealedManifest::read(object.node).manifest) {
@@ -177,26 +174,20 @@ fn lost(target: &Target, now: &[Target], before: &Resolution, after: &Resolution
         let build = resolution.roots.get(&target.root).and_then(|build| build.as_ref().ok());
         build.map(|build| build.references.clone()).unwrap_or_default()
     };
-    // An empty namespace is the same as `default`, as kustomize compares them.
-    let namespace = |namespace: &Option<String>| namespace.clone().unwrap_or_else(|| "default".to_owned());
-    let names = |reference: &Reference, target: &Target| {
-        (&reference.name, reference.hashed) == (&target.name, target.hashed)
-            && namespace(&reference.namespace) == namespace(&target.namespace)
-    };
     let (old, new) = (of(before), of(after));
     let followed = |one: &Reference| {
         let same = |other: &&Reference| {
             (&other.from.kind, &other.path, &other.key) == (&one.from.kind, &one.path, &one.key)
                 && other.from.name == one.from.name
         };
-        new.iter().filter(same).any(|other| now.iter().any(|now| now.root == target.root && names(other, now)))
+        new.iter().filter(same).any(|other| now.iter().any(|now| now.root == target.root && now.is_named_by(other)))
     };
-    let lost = old.iter().filter(|one| names(one, target) && !followed(one));
+    let lost = old.iter().filter(|one| target.is_named_by(one) && !followed(one));
     lost.map(|one| format!("{}/{}: {}", one.from.kind.to_lowercase(), one.from.name, one.path)).collect()
 }
 
 /// The one kustomization that lists the file.
-fn the_one<'k>(args: &Args, mut listing: Vec<&'k mut Kustomization>) -> Result<&'k Kustomization, CliError> {
+fn the_one<'k>(args: &Args, mut listing: Vec<&'k Kustomization>) -> Result<&'k Kustomization, CliError> {
     let name = args.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match (listing.pop(), listing.as_slice()) {
         (Some(one), []) => Ok(one),
@@ -262,8 +253,7 @@ fn again(kustomization: &Kustomization) -> Result<Stream, CliError> {
 fn warn_of_scope(ui: &Ui, args: &Args, document: &SealedManifest<'_>) {
     let Some(scope) = &document.sealed.scope else { return };
     let leaves_open = |pattern: &&ageseal::scope::Pattern| {
-        let text = pattern.to_string();
-        if args.no_hash { !text.ends_with("-{hash}") } else { text.ends_with("-{hash}") || text.ends_with('*') }
+        if args.no_hash { !pattern.has_hash() } else { pattern.has_hash() || pattern.as_str().ends_with('*') }
     };
     if scope.patterns().iter().all(|pattern| leaves_open(&pattern)) {
         return;

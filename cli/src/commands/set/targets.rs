@@ -111,7 +111,7 @@ pub(super) fn check_typed(listing: &Listing, of: &PatchOf, typed: &Scope) -> Res
             )));
         }
     }
-    let says_hash = || typed.patterns().iter().any(|pattern| pattern.to_string().ends_with("-{hash}"));
+    let says_hash = || typed.patterns().iter().any(Pattern::has_hash);
     Ok(targets.iter().any(|target| target.hashed) || (targets.is_empty() && says_hash()))
 }
 

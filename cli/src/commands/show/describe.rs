@@ -6,7 +6,7 @@ use std::path::Path;
 use ageseal::check::{Code, File, Finding, Level, check_text};
 use ageseal::envelope::inspect;
 use ageseal::format::{self, Item, Kid};
-use ageseal::kustomize::{Reference, Resolution};
+use ageseal::kustomize::Resolution;
 use ageseal::manifest::{Object, ObjectKind, SealedManifest, SecretType, could_hold_secret, kinds, names, objects};
 use ageseal::open::{OpenError, open};
 use ageseal::policy::RecipientSet;
@@ -173,20 +173,13 @@ fn deployed(manifest: &SealedManifest<'_>, about: &About<'_>) -> Vec<Deployment>
 }
 
 fn deployment(target: Target, resolution: &Resolution, top: &Path) -> Deployment {
-    // An empty namespace is the same as `default`, as kustomize compares them.
-    let namespace = |namespace: &Option<String>| namespace.clone().unwrap_or_else(|| "default".to_owned());
-    let is_it = |reference: &&Reference| {
-        let same = reference.name == target.name && reference.hashed == target.hashed;
-        same && namespace(&reference.namespace) == namespace(&target.namespace)
-    };
     let build = resolution.roots.get(&target.root).and_then(|build| build.as_ref().ok());
-    let references = build.into_iter().flat_map(|build| &build.references).filter(is_it);
+    let references = build.into_iter().flat_map(|build| &build.references).filter(|one| target.is_named_by(one));
     let mut used_by: Vec<String> =
         references.map(|one| format!("{}/{}", one.from.kind.to_lowercase(), one.from.name)).collect();
     used_by.sort();
     used_by.dedup();
-    let hash = if target.hashed { "-{hash}" } else { "" };
-    let name = format!("{}{hash}", target.name);
+    let name = target.built_name();
     let shown = from_here(&top.join(&target.root)).display().to_string();
     let shown = if shown.is_empty() { ".".to_owned() } else { shown };
     Deployment { kustomization: target.root, shown, namespace: target.namespace, name, used_by }

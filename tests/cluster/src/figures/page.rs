@@ -35,7 +35,7 @@ const HOW: &str = "\
 - *Times as good* is ageseal's rate divided by the one beside it; for times and memory the one beside it, or the limit,
   divided by ageseal's.
 
-`cargo xtask bench controller` measures again and writes this page (Go needed; a quarter of an hour).
+`cargo xtask bench controller` measures again and writes this page (Go needed; half an hour).
 ";
 
 /// What the page says besides its lines.

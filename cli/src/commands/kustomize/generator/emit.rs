@@ -11,7 +11,7 @@ use ageseal::manifest::{ObjectKind, SealedManifest, objects as objects_of};
 use ageseal::open::Live;
 use ageseal::problem::Problem;
 use ageseal::rewrite::{Shape, secret_value};
-use ageseal::scope::Scope;
+use ageseal::scope::{SOME_HASH, Scope};
 use ageseal::yaml::{Kind, Node, Value};
 
 use super::config::Config;
@@ -24,9 +24,6 @@ use crate::ui::Ui;
 
 /// The most bytes of all files together.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-
-/// What kustomize may append to a name: any ten characters of its suffix alphabet.
-const SOME_HASH: &str = "-2222222222";
 
 const NEEDS_HASH: &str = "kustomize.config.k8s.io/needs-hash";
 const BEHAVIOR: &str = "kustomize.config.k8s.io/behavior";
