@@ -4,23 +4,53 @@
 //! and one document that nobody can parse cannot stop the watch of all the others.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use ageseal::api::{SealedSecret, SealedSecretStatus};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// A document as the API server gave it.
 #[derive(Clone, Deserialize)]
 pub struct Doc {
-    /// Its metadata. `managedFields` are dropped.
+    /// Its metadata, as far as anything looks at it: names, versions, finalizers and annotations.
+    #[serde(deserialize_with = "metadata")]
     pub metadata: ObjectMeta,
     spec: Option<Box<RawValue>>,
     status: Option<Box<RawValue>>,
+}
+
+/// Reads metadata without building what nobody looks at: `managedFields` alone are a tree of a hundred nodes.
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Looked {
+        name: Option<String>,
+        namespace: Option<String>,
+        uid: Option<String>,
+        resource_version: Option<String>,
+        generation: Option<i64>,
+        deletion_timestamp: Option<Time>,
+        finalizers: Option<Vec<String>>,
+        annotations: Option<BTreeMap<String, String>>,
+    }
+    let looked = Looked::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: looked.name,
+        namespace: looked.namespace,
+        uid: looked.uid,
+        resource_version: looked.resource_version,
+        generation: looked.generation,
+        deletion_timestamp: looked.deletion_timestamp,
+        finalizers: looked.finalizers,
+        annotations: looked.annotations,
+        ..ObjectMeta::default()
+    })
 }
 
 impl Doc {

@@ -98,6 +98,8 @@ fn start(settings: Settings) -> Result<(), Fault> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
+        // Opening is nothing but work for a processor: more threads than processors only take memory.
+        .max_blocking_threads(threads.max(2))
         .enable_all()
         .build()
         .map_err(Fault::Threads)?;

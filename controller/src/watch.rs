@@ -99,7 +99,7 @@ pub fn documents(client: &Client, settings: &Settings) -> Watches<Doc> {
         settings.namespaces.iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
     };
     watches(apis, |scope, api| {
-        let events = watcher(api, config.clone()).modify(|doc: &mut Doc| doc.metadata.managed_fields = None);
+        let events = watcher(api, config.clone());
         events.backoff(Soon::default()).map(move |event| news(scope, event)).boxed()
     })
 }

@@ -1,9 +1,11 @@
 //! The files of a repository as the resolver of kustomizations asks for them: never beyond the top.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use ageseal::kustomize::Files;
 use walkdir::WalkDir;
@@ -16,22 +18,75 @@ const MOST: u64 = 8 * 1024 * 1024 + 1;
 
 /// The files below a folder, some of them as they are about to be written.
 ///
-/// Guarantees: nothing outside the folder is read, wherever symbolic links lead; pipes and devices are no files.
+/// Guarantees: nothing outside the folder is read, wherever symbolic links lead; pipes and devices are no files. Where a path
+/// leads is looked up once: the resolver asks for each file several times, and a repository has tens of thousands.
 pub struct Tree {
     /// Canonical.
     top: PathBuf,
     planned: BTreeMap<String, Zeroizing<Vec<u8>>>,
+    /// What was looked up, by the path that was asked for.
+    found: RefCell<HashMap<String, Option<Rc<Found>>>>,
+}
+
+/// Where a path leads, inside.
+struct Found {
+    /// Without a symbolic link.
+    real: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
+    Other,
+}
+
+impl Kind {
+    fn of(meta: &fs::Metadata) -> Self {
+        match (meta.is_file(), meta.is_dir()) {
+            (true, _) => Self::File,
+            (_, true) => Self::Folder,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Tree {
     /// The files below a canonical folder, with these in the place of what is there.
     pub fn new(top: &Path, planned: BTreeMap<String, Zeroizing<Vec<u8>>>) -> Self {
-        Self { top: top.to_owned(), planned }
+        Self { top: top.to_owned(), planned, found: RefCell::default() }
     }
 
     /// Where a path leads, if that is inside.
-    fn canonical(&self, path: &str) -> Option<PathBuf> {
-        fs::canonicalize(self.top.join(path)).ok().filter(|real| real.starts_with(&self.top))
+    fn find(&self, path: &str) -> Option<Rc<Found>> {
+        if let Some(known) = self.found.borrow().get(path) {
+            return known.clone();
+        }
+        let found = self.look_up(path).map(Rc::new);
+        self.found.borrow_mut().insert(path.to_owned(), found.clone());
+        found
+    }
+
+    /// The folder is looked up first, and once for all that is in it.
+    fn look_up(&self, path: &str) -> Option<Found> {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if name.is_empty() || name == "." || name == ".." {
+            return self.follow(&self.top.join(path));
+        }
+        let at = self.find(folder)?.real.join(name);
+        let meta = fs::symlink_metadata(&at).ok()?;
+        if meta.is_symlink() { self.follow(&at) } else { Some(Found { real: at, kind: Kind::of(&meta) }) }
+    }
+
+    fn follow(&self, path: &Path) -> Option<Found> {
+        let real = fs::canonicalize(path).ok().filter(|real| real.starts_with(&self.top))?;
+        let kind = Kind::of(&fs::metadata(&real).ok()?);
+        Some(Found { real, kind })
+    }
+
+    fn is(&self, path: &str, kind: Kind) -> bool {
+        self.find(path).is_some_and(|found| found.kind == kind)
     }
 
     fn relative(&self, real: &Path) -> Option<String> {
@@ -46,20 +101,21 @@ impl Files for Tree {
         if let Some(bytes) = self.planned.get(path) {
             return Some(bytes.clone());
         }
-        let real = self.canonical(path)?;
-        let size = fs::metadata(&real).ok().filter(fs::Metadata::is_file)?.len().min(MOST);
+        let found = self.find(path).filter(|found| found.kind == Kind::File)?;
+        let file = File::open(&found.real).ok()?;
+        let size = file.metadata().ok().filter(fs::Metadata::is_file)?.len().min(MOST);
         // All of it at once: a buffer that grows leaves copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(size).ok()?.saturating_add(1)));
-        File::open(real).ok()?.take(size).read_to_end(&mut bytes).ok()?;
+        file.take(size).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
 
     fn is_file(&self, path: &str) -> bool {
-        self.planned.contains_key(path) || self.canonical(path).is_some_and(|real| real.is_file())
+        self.planned.contains_key(path) || self.is(path, Kind::File)
     }
 
     fn is_folder(&self, path: &str) -> bool {
-        self.canonical(path).is_some_and(|real| real.is_dir())
+        self.is(path, Kind::Folder)
     }
 
     fn paths(&self) -> Vec<String> {
@@ -74,8 +130,8 @@ impl Files for Tree {
     }
 
     fn real(&self, path: &str) -> Option<String> {
-        match self.canonical(path) {
-            Some(real) => self.relative(&real),
+        match self.find(path) {
+            Some(found) => self.relative(&found.real),
             None => self.planned.contains_key(path).then(|| path.to_owned()),
         }
     }

@@ -28,6 +28,8 @@ use crate::watch::{News, SecretSight};
 const ROOM: usize = 12 * 1024 * 1024;
 /// How long the first list waits for this replica to lead, before it takes it that another one does.
 const SETTLE: Duration = Duration::from_secs(3);
+/// The part of the workers that may write statuses while others work on Secrets: one in so many.
+const SHARE_OF_STATUSES: usize = 8;
 /// A Secret that is mended this often in a row is being fought over, and waits between.
 const MENDS_IN_A_ROW: u32 = 5;
 /// How long after mending a Secret another change of it counts as the same fight.
@@ -73,6 +75,8 @@ pub struct Desk {
     /// The bytes of [`Desk::bodies`].
     held: usize,
     running: usize,
+    /// How many of the jobs that run write a status and nothing else.
+    saving: usize,
     pace: Pace,
     leading: bool,
     ring: Option<Arc<Ring>>,
@@ -102,6 +106,7 @@ impl Desk {
             bodies: HashMap::new(),
             held: 0,
             running: 0,
+            saving: 0,
             pace,
             leading: false,
             ring: None,
@@ -378,13 +383,8 @@ impl Desk {
     /// Starts as many jobs as there are workers, and as the API server bears.
     pub fn start_jobs(&mut self) {
         while self.leading && self.running < self.pace.width(Instant::now()) {
-            // While the first list is on its way, Secrets that are not there yet may still come.
-            let Some((key, lane)) = self.queue.pop(self.lists.are_settled()) else { return };
-            let look = self.look(&key);
-            let Some(record) = self.records.get_mut(&key) else {
-                self.queue.done(&key);
-                continue;
-            };
+            let Some((key, lane, look)) = self.next_turn() else { return };
+            let Some(record) = self.records.get_mut(&key) else { return };
             let ring = self.ring.as_ref().map_or(0, |ring| ring.revision);
             let (uid, began) = (record.asks.uid.clone(), Instant::now());
             let known = self.sights.get(&key).cloned();
@@ -393,6 +393,7 @@ impl Desk {
             record.gone.clear();
             let save_now = look == Look::Nothing || (lane == Lane::Status && record.says_retrying());
             if let (true, Some(status)) = (save_now, record.unsaved.clone()) {
+                self.saving += 1;
                 let version = record.resource_version.clone();
                 tokio::spawn(async move {
                     let saved = save(&tools, &key, &uid, &version, &status).await;
@@ -407,6 +408,33 @@ impl Desk {
                 let outcome = reconcile(&tools, job).await;
                 let _ = done.send(Done { key, uid, ring, known, began, what: What::Reconciled(outcome) });
             });
+        }
+    }
+
+    /// Whether a status may be written now. While the first list is on its way, Secrets that are not there yet may still
+    /// come; and the last Secrets of a cold start are not to wait for the first statuses.
+    fn may_save(&self) -> bool {
+        let share = (self.context.settings.workers / SHARE_OF_STATUSES).max(1);
+        self.lists.are_settled() && (self.running == self.saving || self.saving < share)
+    }
+
+    /// Whose turn it is, and what has to be done about it by now.
+    fn next_turn(&mut self) -> Option<(Key, Lane, Look)> {
+        loop {
+            let (key, lane) = self.queue.pop(self.may_save())?;
+            let look = self.look(&key);
+            let Some(record) = self.records.get(&key) else {
+                self.queue.done(&key);
+                continue;
+            };
+            if lane == Lane::Status || look != Look::Nothing || record.unsaved.is_none() || record.says_retrying() {
+                return Some((key, lane, look));
+            }
+            // Whatever asked for the turn is answered: the watch, say, showed what a job wrote before that job told of it.
+            // What is left is to tell, and that yields to Secrets that are not there yet.
+            self.drop_body(&key);
+            self.queue.done(&key);
+            self.queue.push(&key, Lane::Status);
         }
     }
 

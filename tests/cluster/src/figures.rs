@@ -3,7 +3,7 @@
 //!
 //! `cargo xtask bench controller` builds and runs it, and it writes `docs/performance-controller.md`. With `--quick` it
 //! measures few documents: a test that the measuring works, not a figure. With `--only ROW` it measures what one row needs.
-//! Neither writes the page.
+//! With `--without-peer` it leaves the peer out. None of these writes the page.
 
 mod bare;
 mod ceiling;
@@ -83,11 +83,16 @@ impl Sizes {
 
 /// What is wanted: one row, or all.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Wanted(Option<String>);
+struct Wanted {
+    /// The row, if it is one.
+    row: Option<String>,
+    /// Whether the peer is measured, which takes longer than everything else.
+    peer: bool,
+}
 
 impl Wanted {
     fn row(&self, row: &str) -> bool {
-        self.0.as_deref().is_none_or(|only| only == row)
+        self.row.as_deref().is_none_or(|only| only == row)
     }
 
     fn any(&self, rows: &[&str]) -> bool {
@@ -119,7 +124,10 @@ pub fn main() -> ExitCode {
     for line in &lines {
         say(&page::text(line));
     }
-    if quick || wanted.0.is_some() {
+    for row in &facts.shares {
+        say(&format!("processor time: {}", row.join(" | ")));
+    }
+    if quick || wanted.row.is_some() || !wanted.peer {
         say(&format!("not the whole measure: {PAGE} is as it was"));
         return ExitCode::SUCCESS;
     }
@@ -141,7 +149,8 @@ async fn measure(sizes: &Sizes, wanted: &Wanted, load: f64) -> (page::Facts, Vec
     let ours =
         few.iter().flat_map(|few| lines::few(few, None)).chain(many.iter().flat_map(|many| lines::many(many, None)));
     ours.filter(|line| wanted.row(line.row)).for_each(|line| say(&page::text(&line)));
-    let beside = if wanted.0.as_deref() == Some("change") { None } else { Some(stages::beside(sizes).await) };
+    let compared = wanted.peer && wanted.row.as_deref() != Some("change");
+    let beside = if compared { Some(stages::beside(sizes).await) } else { None };
     let no_peer = beside.as_ref().and_then(|beside| beside.as_ref().err().cloned());
     let peer = beside.as_ref().and_then(|beside| beside.as_ref().ok());
     let mut all: Vec<lines::Line> = Vec::new();
@@ -156,16 +165,21 @@ async fn measure(sizes: &Sizes, wanted: &Wanted, load: f64) -> (page::Facts, Vec
         settle: samples::time(sizes.settle),
         no_peer,
         spreads: lines::spreads(few.as_ref(), many.as_ref(), peer),
+        shares: lines::shares(&[
+            (few.as_ref().and_then(|few| few.cold.as_ref()), few.as_ref().and_then(|few| few.most)),
+            (many.as_ref().and_then(|many| many.cold.as_ref()), many.as_ref().and_then(|many| many.most)),
+        ]),
     };
     (facts, all)
 }
 
 fn arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<(bool, Wanted), String> {
-    let usage = || format!("usage: cargo xtask bench controller [--quick] [--only ROW], rows: {}", ROWS.join(", "));
-    let (mut quick, mut only) = (false, None);
+    let usage = || format!("usage: cargo xtask bench controller [--quick] [--without-peer] [--only ROW], rows: {}", ROWS.join(", "));
+    let (mut quick, mut only, mut peer) = (false, None, true);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("--quick") => quick = true,
+            Some("--without-peer") => peer = false,
             Some("--only") => {
                 let row = arguments.next().and_then(|row| row.into_string().ok());
                 only = Some(row.filter(|row| ROWS.contains(&row.as_str())).ok_or_else(usage)?);
@@ -173,7 +187,7 @@ fn arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<(bool, Wan
             _ => return Err(usage()),
         }
     }
-    Ok((quick, Wanted(only)))
+    Ok((quick, Wanted { row: only, peer }))
 }
 
 /// Says a line on standard error.
@@ -198,12 +212,14 @@ mod tests {
 
     #[test]
     fn arguments_name_a_row_that_there_is() {
-        assert_eq!(parse(""), Ok((false, Wanted(None))));
-        assert_eq!(parse("--quick --only restart"), Ok((true, Wanted(Some("restart".to_owned())))));
+        let wanted = |row: Option<&str>, peer| Wanted { row: row.map(str::to_owned), peer };
+        assert_eq!(parse(""), Ok((false, wanted(None, true))));
+        assert_eq!(parse("--quick --only restart"), Ok((true, wanted(Some("restart"), true))));
+        assert_eq!(parse("--without-peer"), Ok((false, wanted(None, false))));
         for wrong in ["--only", "--only warm", "restart", "--slow"] {
             assert!(parse(wrong).unwrap_err().starts_with("usage: "), "{wrong}");
         }
-        let one = Wanted(Some("new".to_owned()));
+        let one = wanted(Some("new"), true);
         assert!(one.row("new") && !one.row("change") && one.any(&["change", "new"]));
     }
 

@@ -34,7 +34,10 @@ pub(super) fn look(cluster: &Cluster) -> Vec<Finding> {
             Finding::good(
                 AREA,
                 CHECK,
-                format!("each of {} identities has an encrypted backup in the cluster", ids.len()),
+                match ids.len() {
+                    1 => "the one identity has an encrypted backup in the cluster".to_owned(),
+                    count => format!("each of {count} identities has an encrypted backup in the cluster"),
+                },
             )
             .detail(
                 "for whom they were encrypted cannot be told from them: one that the recovery identity opens is a backup",

@@ -125,7 +125,12 @@ fn deployment(cluster: &Cluster, leads: bool) -> Finding {
     };
     let wanted = deployment.spec.and_then(|spec| spec.replicas).unwrap_or(1);
     let ready = deployment.status.and_then(|status| status.ready_replicas).unwrap_or(0);
-    let text = format!("of the controller {ready} of {wanted} replicas are ready");
+    let text = match (ready, wanted) {
+        (_, 0) => "the controller is scaled to no replica".to_owned(),
+        (0, 1) => "the one replica of the controller is not ready".to_owned(),
+        (1, 1) => "the one replica of the controller is ready".to_owned(),
+        _ => format!("{ready} of {wanted} replicas of the controller are ready"),
+    };
     let look = format!("kubectl --context {} -n {namespace} describe pods", cluster.context());
     match (ready, wanted) {
         // Scaled to none, and one runs elsewhere.
@@ -134,7 +139,7 @@ fn deployment(cluster: &Cluster, leads: bool) -> Finding {
         (0, _) => Finding::wrong(AREA, CHECK, text).mend(look).mend(logs(cluster)),
         _ if ready < wanted => Finding::note(AREA, CHECK, text).mend(look),
         (1, _) => {
-            Finding::note(AREA, CHECK, format!("{text}: with one, nothing is made while it restarts")).mend(format!(
+            Finding::note(AREA, CHECK, format!("{text}: nothing is made while it restarts")).mend(format!(
                 "kubectl --context {} -n {namespace} scale deployment {DEPLOYMENT} --replicas 2",
                 cluster.context()
             ))

@@ -24,6 +24,7 @@ impl Desk {
     /// Takes in what a job hands back.
     pub fn done(&mut self, done: Done) {
         self.running -= 1;
+        self.saving -= usize::from(matches!(done.what, What::Saved(..)));
         self.pace.ended(done.what.error(), Instant::now());
         let Done { key, uid, ring, known, began, what } = done;
         self.queue.done(&key);

@@ -105,9 +105,10 @@ fn telling(status: Value) -> Telling {
 /// Takes the next job; it runs until [`ends`].
 #[track_caller]
 fn begins(desk: &mut Desk) -> Lane {
-    let (key, lane) = desk.queue.pop(desk.lists.are_settled()).expect("somebody's turn");
+    let (key, lane, _) = desk.next_turn().expect("somebody's turn");
     desk.records.get_mut(&key).unwrap().gone.clear();
     desk.running += 1;
+    desk.saving += usize::from(lane == Lane::Status);
     lane
 }
 
@@ -153,6 +154,31 @@ async fn what_the_watch_told_while_a_job_ran_is_not_forgotten() {
     ends(&mut desk, written());
     assert_eq!(desk.look(&key()), Look::Nothing, "what was written is known before the watch brings it");
     assert_eq!(begins(&mut desk), Lane::Status);
+}
+
+#[tokio::test]
+async fn a_status_yields_though_the_watch_was_faster_than_the_job() {
+    let mut desk = desk();
+    desk.document(News::Changed { object: new() });
+    begins(&mut desk);
+    // The document's own event once more, and the Secret that the job wrote: both ask for another turn at once.
+    desk.document(News::Changed { object: new() });
+    desk.secret(News::Changed { object: secret("s-1", "20") });
+    ends(&mut desk, Outcome::Told(Box::new(Telling { sight: Some(sight("s-1", "20")), ..telling(ready()) })));
+    assert_eq!(begins(&mut desk), Lane::Status);
+    assert_eq!(desk.held, 0, "the document is not kept for a status");
+}
+
+#[tokio::test]
+async fn while_secrets_are_worked_on_few_statuses_are_written() {
+    let mut desk = desk();
+    let share = desk.context.settings.workers / SHARE_OF_STATUSES;
+    let mut may = |running, saving| {
+        (desk.running, desk.saving) = (running, saving);
+        desk.may_save()
+    };
+    assert!(may(0, 0) && may(share, share - 1) && !may(share + 1, share));
+    assert!(may(share, share), "nobody works on a Secret");
 }
 
 #[tokio::test]

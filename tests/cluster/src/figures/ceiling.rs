@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::bare::{Bare, Call};
 use super::documents::{Document, VALUES, values};
 use super::trace::{Request, Trace};
+use super::usage::Shares;
 use crate::objects::Namespace;
 use crate::plane::ControlPlane;
 use crate::programs;
@@ -38,6 +39,7 @@ pub(crate) struct Ceiling {
     /// How many documents were made: names are used once.
     made: usize,
     seconds: [[f64; AT_ONCE.len()]; 2],
+    shares: [[Shares; AT_ONCE.len()]; 2],
     written: usize,
 }
 
@@ -54,6 +56,8 @@ pub(crate) struct Rate {
     pub(crate) rate: f64,
     /// With so many requests at a time.
     pub(crate) at_once: usize,
+    /// Who took how much of the processors for one.
+    pub(crate) shares: Shares,
 }
 
 impl Ceiling {
@@ -77,6 +81,7 @@ impl Ceiling {
             documents: Vec::new(),
             made: 0,
             seconds: Default::default(),
+            shares: Default::default(),
             written: 0,
         }
     }
@@ -119,7 +124,7 @@ impl Ceiling {
 
     /// Measures one half: `part` Secrets at each concurrency, and `part` Secrets with a status each. The documents for it
     /// have to be there.
-    pub(crate) async fn measure(&mut self, part: usize) {
+    pub(crate) async fn measure(&mut self, plane: &ControlPlane, part: usize) {
         // Connections are there before the clock starts.
         let warm = (0..AT_ONCE[AT_ONCE.len() - 1]).map(|number| vec![self.secret(&format!("warm-{number}"), number)]);
         self.client.send_all(warm.collect(), AT_ONCE[AT_ONCE.len() - 1]).await;
@@ -130,8 +135,11 @@ impl Ceiling {
             let alone: Vec<_> = documents.iter().map(alone).collect();
             let both = |made: &Made| vec![self.secret(&made.name, index), self.status(made)];
             let both: Vec<_> = documents.iter().map(both).collect();
-            for (seconds, chains) in self.seconds.iter_mut().zip([alone, both]) {
+            let sums = self.seconds.iter_mut().zip(&mut self.shares);
+            for ((seconds, shares), chains) in sums.zip([alone, both]) {
+                let before = Shares::so_far(plane, std::process::id());
                 seconds[index] += self.client.send_all(chains, at_once).await.0.as_secs_f64();
+                shares[index] = shares[index] + (Shares::so_far(plane, std::process::id()) - before);
             }
         }
         self.written += part;
@@ -139,12 +147,12 @@ impl Ceiling {
 
     /// The best rate for Secrets alone, over all halves.
     pub(crate) fn secrets(&self) -> Rate {
-        best(&self.seconds[0], self.written)
+        best(&self.seconds[0], &self.shares[0], self.written)
     }
 
     /// The best rate for a Secret and a status, over all halves.
     pub(crate) fn secrets_and_statuses(&self) -> Rate {
-        best(&self.seconds[1], self.written)
+        best(&self.seconds[1], &self.shares[1], self.written)
     }
 
     /// The apply of a Secret of the size and shape that the controller makes.
@@ -183,11 +191,13 @@ fn status(uid: &str, resource_version: &str) -> Bytes {
     patch.to_string().into()
 }
 
-fn best(seconds: &[f64; AT_ONCE.len()], written: usize) -> Rate {
+fn best(seconds: &[f64; AT_ONCE.len()], shares: &[Shares; AT_ONCE.len()], written: usize) -> Rate {
     let least = seconds.iter().copied().enumerate().min_by(|(_, a), (_, b)| a.total_cmp(b));
     let (index, least) = least.expect("there is at least one");
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    Rate { rate: written as f64 / least, at_once: AT_ONCE[index] }
+    let rate = written as f64 / least;
+    let shares = shares[index] / u32::try_from(written.max(1)).unwrap_or(u32::MAX);
+    Rate { rate, at_once: AT_ONCE[index], shares }
 }
 
 /// The custom resources of `deploy/crd` in the group of the copy.
@@ -208,11 +218,15 @@ fn text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::usage::SHARERS;
     use super::*;
 
     #[test]
     fn the_best_concurrency_is_the_one_that_took_least() {
-        assert_eq!(best(&[4.0, 2.0, 2.5], 1000), Rate { rate: 500.0, at_once: 32 });
+        let of = |seconds| Shares([Duration::from_secs(seconds); SHARERS.len()]);
+        let one = Shares([Duration::from_millis(2); SHARERS.len()]);
+        let best = best(&[4.0, 2.0, 2.5], &[of(4), of(2), of(3)], 1000);
+        assert_eq!(best, Rate { rate: 500.0, at_once: 32, shares: one });
     }
 
     #[test]

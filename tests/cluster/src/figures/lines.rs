@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::samples::{Samples, memory, mib, per_second, rate, three_digits, time};
 use super::site::Cold;
 use super::stages::{Beside, Few, Many, Most};
+use super::usage::Shares;
 
 /// One line of the table.
 #[derive(Clone, Debug)]
@@ -287,6 +288,29 @@ pub(crate) fn spreads(few: Option<&Few>, many: Option<&Many>, peer: Option<&Besi
     rows
 }
 
+/// One line of the table of processor time: what, N, and what each of [`SHARERS`] took for one document.
+pub(crate) fn shares(stages: &[(Option<&Cold>, Option<Most>)]) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    let mut add = |what: &str, count: usize, shares: Shares| {
+        let sum: Duration = shares.0.iter().sum();
+        let times = shares.0.iter().copied().chain([sum]).map(time);
+        rows.push([what.to_owned(), count.to_string()].into_iter().chain(times).collect());
+    };
+    for (cold, most) in stages {
+        let Some(cold) = cold else { continue };
+        let each = u32::try_from(cold.count.max(1)).unwrap_or(u32::MAX);
+        add("cold, until every Secret is there", cold.count, cold.shares[0] / each);
+        if let Some(most) = most {
+            add("the ceiling for Secrets alone", cold.count, most.secrets.shares);
+        }
+        add("cold, both", cold.count, (cold.shares[0] + cold.shares[1]) / each);
+        if let Some(most) = most {
+            add("the ceiling for Secret and status", cold.count, most.both.shares);
+        }
+    }
+    rows
+}
+
 /// How many times as good, for people.
 pub(crate) fn better(line: &Line) -> String {
     line.better.map_or_else(|| "–".to_owned(), |better| format!("{} ×", three_digits(better)))
@@ -308,11 +332,12 @@ mod tests {
             processor: Duration::from_millis(900),
             memory: Memory { peak: 100 << 20, resident: 50 << 20 },
             writes: (count, count),
+            shares: Default::default(),
         }
     }
 
     fn most() -> Option<Most> {
-        Some(Most { secrets: Rate { rate: 1000.0, at_once: 32 }, both: Rate { rate: 350.0, at_once: 16 } })
+        Some(Most { secrets: Rate { rate: 1000.0, at_once: 32, shares: Shares::default() }, both: Rate { rate: 350.0, at_once: 16, shares: Shares::default() } })
     }
 
     fn verdicts(lines: &[Line]) -> Vec<Option<bool>> {

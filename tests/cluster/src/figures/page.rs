@@ -5,9 +5,17 @@ use std::process::Command;
 use std::{env, fs, thread};
 
 use super::lines::{Line, Must, better};
+use super::usage::SHARERS;
 
 /// Why a row falls short, where it is known to.
 const WHY: &[(&str, &str)] = &[];
+
+const SHARES: &str = "\
+## Who takes the processors
+
+Everything runs on one machine, and the processors are what is used up: a rate is what is left of them. For one document:
+
+";
 
 const HOW: &str = "\
 ## How this is measured
@@ -50,6 +58,8 @@ pub(crate) struct Facts {
     pub(crate) no_peer: Option<String>,
     /// The table of spreads.
     pub(crate) spreads: Vec<[String; 5]>,
+    /// The table of processor time.
+    pub(crate) shares: Vec<Vec<String>>,
 }
 
 /// A load up to which a machine counts as quiet.
@@ -85,6 +95,11 @@ pub(crate) fn markdown(facts: &Facts, lines: &[Line]) -> String {
     }
     page.push_str("\n## The spread\n\n| what | how often | least | median | most |\n|---|---|---|---|---|\n");
     for row in &facts.spreads {
+        let _ = writeln!(page, "| {} |", row.join(" | "));
+    }
+    let _ = write!(page, "\n{SHARES}| what | N |");
+    let _ = writeln!(page, " {} | all |\n|{}", SHARERS.join(" | "), "---|".repeat(SHARERS.len() + 3));
+    for row in &facts.shares {
         let _ = writeln!(page, "| {} |", row.join(" | "));
     }
     let at_once = super::ceiling::AT_ONCE.map(|at_once| at_once.to_string()).join(", ");

@@ -10,6 +10,7 @@ use super::samples::Samples;
 use super::site::{Cold, Running, Site, control_plane};
 use super::usage::memory;
 use super::{Sizes, Wanted, say};
+use crate::plane::ControlPlane;
 
 /// How far a document is from the one before it among those that are changed or whose Secret goes: they are all over.
 const STRIDE: usize = 17;
@@ -108,7 +109,7 @@ pub(crate) async fn few(sizes: &Sizes, wanted: &Wanted) -> Few {
     }
     running.stop().await;
     if let Some(ceiling) = ceiling {
-        found.most = Some(end_ceiling(ceiling, sizes, count).await);
+        found.most = Some(end_ceiling(&plane, ceiling, sizes, count).await);
     }
     found
 }
@@ -150,7 +151,7 @@ pub(crate) async fn many(sizes: &Sizes, wanted: &Wanted) -> Many {
     }
     running.stop().await;
     if let Some(ceiling) = ceiling {
-        found.most = Some(end_ceiling(ceiling, sizes, count).await);
+        found.most = Some(end_ceiling(&plane, ceiling, sizes, count).await);
     }
     found
 }
@@ -212,14 +213,14 @@ async fn begin_ceiling(site: &Site<'_>, sizes: &Sizes, count: usize, documents: 
     ceiling.make(&documents).await;
     ceiling.watched(site.plane).await;
     tokio::time::sleep(CALM).await;
-    ceiling.measure(part).await;
+    ceiling.measure(site.plane, part).await;
     ceiling
 }
 
-async fn end_ceiling(mut ceiling: Ceiling, sizes: &Sizes, count: usize) -> Most {
+async fn end_ceiling(plane: &ControlPlane, mut ceiling: Ceiling, sizes: &Sizes, count: usize) -> Most {
     say(&format!("{count} documents: the ceiling, second half"));
     tokio::time::sleep(CALM).await;
-    ceiling.measure(sizes.part(count)).await;
+    ceiling.measure(plane, sizes.part(count)).await;
     Most { secrets: ceiling.secrets(), both: ceiling.secrets_and_statuses() }
 }
 

@@ -1,7 +1,54 @@
 //! What a process took so far, as the kernel counts it.
 
 use std::fs;
+use std::ops::{Add, Div, Sub};
 use std::time::Duration;
+
+use crate::plane::ControlPlane;
+
+/// Who takes the processors of the machine while requests are answered.
+pub(crate) const SHARERS: [&str; 4] = ["whoever asks", "kube-apiserver", "etcd", "kube-controller-manager"];
+
+/// Processor time by [`SHARERS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shares(pub(crate) [Duration; SHARERS.len()]);
+
+impl Shares {
+    /// What whoever asks, a process, and the programs of a control plane took so far.
+    ///
+    /// # Panics
+    /// If one of them does not run.
+    pub(crate) fn so_far(plane: &ControlPlane, who_asks: u32) -> Self {
+        let pids = plane.pids();
+        let mut of = SHARERS.map(|name| pids.get(name).copied());
+        of[0] = Some(who_asks);
+        Self(of.map(|pid| processor(pid.expect("every program of the control plane runs"))))
+    }
+}
+
+impl Add for Shares {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|who| self.0[who] + other.0[who]))
+    }
+}
+
+impl Sub for Shares {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(std::array::from_fn(|who| self.0[who].saturating_sub(other.0[who])))
+    }
+}
+
+impl Div<u32> for Shares {
+    type Output = Self;
+
+    fn div(self, by: u32) -> Self {
+        Self(self.0.map(|time| time / by))
+    }
+}
 
 /// The processor time of a process and its threads, in user mode and in the kernel.
 ///
