@@ -174,7 +174,12 @@ async fn measure(sizes: &Sizes, wanted: &Wanted, load: f64) -> (page::Facts, Vec
 }
 
 fn arguments(mut arguments: impl Iterator<Item = OsString>) -> Result<(bool, Wanted), String> {
-    let usage = || format!("usage: cargo xtask bench controller [--quick] [--without-peer] [--only ROW], rows: {}", ROWS.join(", "));
+    let usage = || {
+        format!(
+            "usage: cargo xtask bench controller [--quick] [--without-peer] [--only ROW], rows: {}",
+            ROWS.join(", ")
+        )
+    };
     let (mut quick, mut only, mut peer) = (false, None, true);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {

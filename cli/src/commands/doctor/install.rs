@@ -138,12 +138,10 @@ fn deployment(cluster: &Cluster, leads: bool) -> Finding {
         // One may lead all the same: a controller is not ready while its identity is lost, and opens nothing.
         (0, _) => Finding::wrong(AREA, CHECK, text).mend(look).mend(logs(cluster)),
         _ if ready < wanted => Finding::note(AREA, CHECK, text).mend(look),
-        (1, _) => {
-            Finding::note(AREA, CHECK, format!("{text}: nothing is made while it restarts")).mend(format!(
-                "kubectl --context {} -n {namespace} scale deployment {DEPLOYMENT} --replicas 2",
-                cluster.context()
-            ))
-        }
+        (1, _) => Finding::note(AREA, CHECK, format!("{text}: nothing is made while it restarts")).mend(format!(
+            "kubectl --context {} -n {namespace} scale deployment {DEPLOYMENT} --replicas 2",
+            cluster.context()
+        )),
         _ => Finding::good(AREA, CHECK, text),
     }
 }

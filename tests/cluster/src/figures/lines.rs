@@ -337,7 +337,10 @@ mod tests {
     }
 
     fn most() -> Option<Most> {
-        Some(Most { secrets: Rate { rate: 1000.0, at_once: 32, shares: Shares::default() }, both: Rate { rate: 350.0, at_once: 16, shares: Shares::default() } })
+        Some(Most {
+            secrets: Rate { rate: 1000.0, at_once: 32, shares: Shares::default() },
+            both: Rate { rate: 350.0, at_once: 16, shares: Shares::default() },
+        })
     }
 
     fn verdicts(lines: &[Line]) -> Vec<Option<bool>> {
