@@ -10,6 +10,7 @@ use walkdir::WalkDir;
 use zeroize::Zeroizing;
 
 use super::walk::is_skipped;
+use crate::git;
 
 /// One more byte than the resolver takes: what is larger is refused there, and is not read to its end here.
 const MOST: u64 = 8 * 1024 * 1024 + 1;
@@ -78,6 +79,10 @@ impl Files for Tree {
             Some(real) => self.relative(&real),
             None => self.planned.contains_key(path).then(|| path.to_owned()),
         }
+    }
+
+    fn remotes(&self) -> Vec<String> {
+        git::remotes(&self.top)
     }
 }
 
