@@ -119,10 +119,12 @@ fn another_target_namespace_is_told_with_its_files_and_rescoped() {
 fn what_no_object_names_is_told() {
     let t = of_flux();
     let _ = t.run(&["seal", SOURCE]).ok();
-    // Still deployed to test, and not to prod.
+    // Still deployed to test; what becomes of prod, which says no namespace itself, nobody says.
     t.write(FLUX, flux("test", "./test", "shop-test"));
-    let found = check(&t, 0);
-    assert!(found.contains("sealed for shop-prod/db as well"), "{found}");
+    let _ = t.run(&["seal", SOURCE]).exit(4).says("prod deploys it, and no namespace is set on the way");
+    t.write("prod/kustomization.yaml", "namespace: elsewhere\nresources: [../base]\n");
+    let found = check(&t, 1);
+    assert!(found.contains("deployed as elsewhere/db") && found.contains("shop-prod/db as well"), "{found}");
     // By nothing at all: the path is mistyped.
     t.write(FLUX, flux("test", "./tset", "shop-test"));
     let found = check(&t, 0);
@@ -235,7 +237,7 @@ fn create_and_patches_go_where_flux_takes_them() {
 fn a_shadow_and_an_import_are_proved_under_the_outer_layer() {
     let t = of_flux();
     let _ = t.run(&["seal", SOURCE]).ok();
-    let _ = t.run(&["kustomize", "shadow", FILE]).ok().says("shop-prod/db-{hash}");
+    let _ = t.run(&["kustomize", "shadow", FILE]).ok().says("ageseal rescope base/db.sealed.yaml");
     let id = identity(&t, "prod");
     let widen = ["--widen", "shop-prod/db-{hash}", "--widen", "shop-test/t-db-{hash}"];
     let _ = t.run(&[&["rescope", FILE, "-i", id.as_str()], widen.as_slice()].concat()).ok();

@@ -83,6 +83,8 @@ pub(super) struct Edits {
     pub(super) kustomization: Kustomization,
     /// What the layer calls the field for the namespace.
     pub(super) namespace_field: &'static str,
+    /// Whether a component that is listed already is not listed again.
+    pub(super) components_once: bool,
 }
 
 /// Goes through one kustomization, on top of what a component finds there, with what an outer layer writes into it.
@@ -136,9 +138,14 @@ impl<'l, 'f> Level<'l, 'f> {
         for entry in &kustomization.components {
             acc = self.component(acc, entry)?;
         }
+        let once = self.edits.is_some_and(|edits| edits.components_once);
         if let Some(mut outer) = self.outer() {
-            for entry in &outer.kustomization.components {
-                acc = outer.component(acc, entry)?;
+            let more = &outer.kustomization.components;
+            for (index, entry) in more.iter().enumerate() {
+                let mut listed = kustomization.components.iter().chain(&more[..index]);
+                if !(once && listed.any(|other| other.text == entry.text)) {
+                    acc = outer.component(acc, entry)?;
+                }
             }
         }
         self.transformers(&mut acc)?;

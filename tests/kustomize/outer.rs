@@ -171,9 +171,10 @@ fn what_argo_cd_edits_is_built_as_kustomize_builds_it() {
     all_agree(|own, settings| {
         let mut tree = tree(own);
         let mut settings = settings.clone();
-        // One that is not there, which `kustomize edit` passes over; and labels and annotations, which change no name.
+        // One that is not there, which is left out when that is asked for; and labels and annotations, which change no name.
         append(&mut settings, "components", Some(&json!(["../gone"])));
         let mut source = settings.clone();
+        source["ignoreMissingComponents"] = true.into();
         source["commonLabels"] = json!({"team": "shop"});
         source["commonAnnotations"] = json!({"note": "x"});
         let object = json!({
@@ -200,9 +201,11 @@ fn what_argo_cd_edits_is_built_as_kustomize_builds_it() {
             }
             edit(&["add", "label", "team:shop"]);
             edit(&["add", "annotation", "note:x"]);
-            let components: Vec<&str> =
-                settings["components"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-            edit(&[&["add", "component"], components.as_slice()].concat());
+            let components = settings["components"].as_array().unwrap().iter().filter_map(Value::as_str);
+            let there: Vec<&str> = components.filter(|path| folder.join("app").join(path).is_dir()).collect();
+            if !there.is_empty() {
+                edit(&[&["add", "component"], there.as_slice()].concat());
+            }
         });
         (tree, both)
     });

@@ -3,10 +3,10 @@
 //! Sources: `argoproj/argo-cd`, `util/kustomize/kustomize.go` (`Build`), `reposerver/repository/repository.go` and
 //! `controller/state.go` (`NormalizeTargetObjects`). With a kustomization at the path, `kustomize edit` sets `namePrefix`, `nameSuffix`,
 //! images, replicas and `namespace`, each only if given, and adds labels and annotations; patches are appended to the file, and
-//! then components are added, of which `kustomize edit` passes over what is not there. `kustomize build` follows, with the default load
-//! restriction unless `kustomize.buildOptions` of the installation say otherwise, which nobody can see from here. In the
-//! end a namespaced object without a namespace gets `destination.namespace`. Without a kustomization the files of the folder are
-//! applied as they are.
+//! then components are added: not one that is listed already, and one that is not there is an error unless
+//! `ignoreMissingComponents` is set. `kustomize build` follows, with the default load restriction unless `kustomize.buildOptions` of
+//! the installation say otherwise, which nobody can see from here. In the end a namespaced object without a namespace gets
+//! `destination.namespace`. Without a kustomization the files of the folder are applied as they are.
 
 use std::sync::Arc;
 
@@ -204,7 +204,7 @@ fn plan(read: &Read<'_, '_, '_>, reach: &mut Where) -> Result<Option<Plan>, Refu
     }
     let what = format!("path: {}", path.text);
     let kustomization = edits(read, &folder)?;
-    let edits = Edits { kustomization, namespace_field: "namespace" };
+    let edits = Edits { kustomization, namespace_field: "namespace", components_once: true };
     Ok(Some(Plan { folder, named, what, edits, restriction: None, default_namespace, content }))
 }
 
@@ -276,14 +276,14 @@ fn edits(read: &Read<'_, '_, '_>, folder: &str) -> Result<Kustomization, Refusal
         edits.common_labels = labels;
     }
     edits.common_annotations = texts(&kustomize, "commonAnnotations")?;
+    let ignore_missing = kustomize.flag(&["ignoreMissingComponents"])?;
     for component in kustomize.texts(&["components"])? {
         let at = read.instance.at().line(component.line);
         if component.text.contains(['*', '?', '[', '\\']) {
             let message = format!("the pattern {} is not modelled", show(&component.text));
             return Err(at.unmodelled("pattern", message).hinted("name each component"));
         }
-        // `kustomize edit` says that there is no such file, and goes on.
-        if !is_missing(read.world, folder, &component) {
+        if !(ignore_missing && is_missing(read.world, folder, &component)) {
             edits.components.push(component);
         }
     }

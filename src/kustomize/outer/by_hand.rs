@@ -47,11 +47,13 @@ fn deployment(one: &Deployed, world: &World<'_, '_>) -> Deployment {
     let layer = Layer { what, file: POLICY_PATH.to_owned(), line: one.at.line, by: None };
     let root = Root { folder: folder.as_str().into(), layer: Some(Arc::new(layer)) };
     let real = world.session.real(folder).filter(|real| world.session.is_folder(real));
-    let plan = match real {
-        None => Err(at.broken("missing-path", format!("there is no folder {folder}")).hinted("mend the path")),
-        Some(real) => Ok(plan(one, at, real)),
-    };
-    Deployment { root, reach: Where::Nothing, plan }
+    match real {
+        None => {
+            let refusal = at.broken("missing-path", format!("there is no folder {folder}")).hinted("mend the path");
+            Deployment { root, reach: Where::Nothing, plan: Err(refusal) }
+        }
+        Some(real) => Deployment { root, reach: Where::Folder(real.clone()), plan: Ok(plan(one, at, real)) },
+    }
 }
 
 fn plan(one: &Deployed, at: At, folder: String) -> Plan {
@@ -66,7 +68,7 @@ fn plan(one: &Deployed, at: At, folder: String) -> Plan {
         folder,
         what: format!("deployed: {}", if one.path.text.is_empty() { "." } else { &one.path.text }),
         named: at,
-        edits: Edits { kustomization, namespace_field: "namespace" },
+        edits: Edits { kustomization, namespace_field: "namespace", components_once: false },
         restriction: None,
         default_namespace,
         content: Content::Kustomization,

@@ -35,9 +35,8 @@ pub(super) fn files(
     let pattern = |entry: &Option<Entry>| entry.as_ref().map(|entry| pattern(named, entry)).transpose();
     let (include, exclude) = (pattern(&selection.include)?, pattern(&selection.exclude)?);
     let mut objects = Vec::new();
-    for path in world.paths {
-        let inside = if folder.is_empty() { Some(path.as_str()) } else { path.strip_prefix(&format!("{folder}/")) };
-        let Some(inside) = inside.filter(|inside| selection.recurse || !inside.contains('/')) else { continue };
+    let taken = world.inside(folder).filter(|(_, inside)| selection.recurse || !inside.contains('/'));
+    for (path, inside) in taken {
         let fits = |pattern: &GlobMatcher| pattern.is_match(inside);
         if exclude.as_ref().is_some_and(fits) || include.as_ref().is_some_and(|include| !fits(include)) {
             continue;
@@ -75,8 +74,7 @@ fn not_walked(world: &World<'_, '_>, named: &At, folder: &str, recurse: bool) ->
     if !recurse {
         return Ok(());
     }
-    let inside = world.paths.iter().map(|path| parent(path)).filter(|inner| super::place::lies_in(inner, folder));
-    for inner in inside.chain([folder]) {
+    for inner in world.inside(folder).map(|(path, _)| parent(path)).chain([folder]) {
         let hidden = NOT_WALKED.map(|name| below(inner, name));
         if let Some(hidden) = hidden.iter().find(|hidden| world.session.is_folder(hidden)) {
             let message = format!("{hidden} is not looked into here, and Argo CD takes its files");

@@ -117,7 +117,7 @@ fn plan(instance: &Instance, world: &World<'_, '_>, reach: &mut Where) -> Result
         folder,
         named,
         what,
-        edits: Edits { kustomization: edits, namespace_field: "targetNamespace" },
+        edits: Edits { kustomization: edits, namespace_field: "targetNamespace", components_once: false },
         restriction: Some(LoadRestriction::None),
         default_namespace: None,
         content: Content::Flux,

@@ -49,16 +49,14 @@ pub(super) fn kustomization(world: &World<'_, '_>, named: &At, folder: &str) -> 
 pub(super) fn resources(world: &World<'_, '_>, named: &At, folder: &str) -> Result<BTreeSet<String>, Refusal> {
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::from([folder.to_owned()]);
-    for path in world.paths {
-        let (above, name) = (parent(path), path.rsplit('/').next().unwrap_or(path));
-        if name == ".sourceignore" && (lies_in(above, folder) || lies_in(folder, above)) {
-            let message = format!("{} is generated without what {path} names", show_folder(folder));
-            return Err(named.unmodelled("source-ignore", message).hinted("write a kustomization.yaml there"));
-        }
-        let inside = if folder.is_empty() { Some(path.as_str()) } else { path.strip_prefix(&format!("{folder}/")) };
-        let Some(inside) = inside else { continue };
-        let parts: Vec<&str> = inside.split('/').collect();
-        let folders = &parts[..parts.len() - 1];
+    let ignores = |path: &&String| lies_in(parent(path), folder) || lies_in(folder, parent(path));
+    if let Some(path) = world.ignoring.iter().find(ignores) {
+        let message = format!("{} is generated without what {path} names", show_folder(folder));
+        return Err(named.unmodelled("source-ignore", message).hinted("write a kustomization.yaml there"));
+    }
+    for (_, inside) in world.inside(folder) {
+        let (above, name) = inside.rsplit_once('/').unwrap_or(("", inside));
+        let folders: Vec<&str> = above.split('/').filter(|part| !part.is_empty()).collect();
         if folders.iter().any(|part| FOLDERS.contains(part)) {
             continue;
         }

@@ -51,8 +51,21 @@ struct World<'w, 'f> {
     kustomizations: &'w BTreeSet<String>,
     /// The URLs of this repository, in one form.
     remotes: &'w [String],
+    /// The files `.sourceignore`.
+    ignoring: &'w [String],
     /// The sources of Flux.
     sources: Vec<&'w Instance>,
+}
+
+impl World<'_, '_> {
+    /// The files below a folder, each with its path from there.
+    fn inside<'p>(&'p self, folder: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        let start = self.paths.partition_point(|path| path.as_str() < prefix.as_str());
+        let length = prefix.len();
+        let below = self.paths[start..].iter().take_while(move |path| path.starts_with(&prefix));
+        below.map(move |path| (path.as_str(), &path[length..]))
+    }
 }
 
 /// A folder that an outer layer deploys.

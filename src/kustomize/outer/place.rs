@@ -57,16 +57,6 @@ impl Where {
             Self::Everything => (BTreeSet::new(), BTreeSet::from([String::new()])),
         }
     }
-
-    /// Whether a folder is among what it may mean.
-    pub(super) fn means(&self, folder: &str) -> bool {
-        match self {
-            Self::Nothing => false,
-            Self::Folder(own) => own == folder,
-            Self::Pattern(pieces) => fits(pieces, folder),
-            Self::Everything => true,
-        }
-    }
 }
 
 /// The texts around the parts of a path that are filled in later.
@@ -145,9 +135,9 @@ mod tests {
             ("a/{{x}}/b/{{y}}/c", "a/1/b/2/c", "a/1/2/c"),
             ("a/${open", "a/x", "b"),
         ] {
-            let meant = Where::of_text(path);
-            assert!(meant.means(fitting), "{path}");
-            assert!(path == "{{path}}" || !meant.means(other), "{path}");
+            let Where::Pattern(pieces) = Where::of_text(path) else { panic!("{path} is a pattern") };
+            assert!(fits(&pieces, fitting), "{path}");
+            assert!(path == "{{path}}" || !fits(&pieces, other), "{path}");
         }
     }
 }

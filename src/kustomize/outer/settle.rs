@@ -43,7 +43,8 @@ pub(in crate::kustomize) fn settle(
     let hand = by_hand::read(session);
     let known = !written.is_empty() || !hand.deployed.is_empty();
     let remotes = if known { remotes(session, &hand.repositories) } else { Vec::new() };
-    let tree = Tree { paths, kustomizations, remotes, written, unread, hand, bare };
+    let ignoring = paths.iter().filter(|path| path.rsplit('/').next() == Some(".sourceignore")).cloned().collect();
+    let tree = Tree { paths, kustomizations, ignoring, remotes, written, unread, hand, bare };
     let mut cache = Cache::default();
     let mut instances = Vec::new();
     for _ in 0..MAX_ROUNDS {
@@ -76,6 +77,8 @@ fn remotes(session: &Session<'_>, more: &[String]) -> Vec<String> {
 struct Tree<'t> {
     paths: &'t [String],
     kustomizations: &'t BTreeSet<String>,
+    /// The files `.sourceignore`.
+    ignoring: Vec<String>,
     remotes: Vec<String>,
     written: Vec<Instance>,
     /// Files that may hold outer layers and cannot be read.
@@ -208,7 +211,8 @@ impl Tree<'_> {
 
     fn world<'w, 'f>(&'w self, session: &'w Session<'f>, instances: &'w [Instance]) -> World<'w, 'f> {
         let sources = instances.iter().filter(|instance| instance.kind() == "GitRepository").collect();
-        World { session, paths: self.paths, kustomizations: self.kustomizations, remotes: &self.remotes, sources }
+        let Self { paths, kustomizations, ignoring, remotes, .. } = self;
+        World { session, paths, kustomizations, ignoring, remotes, sources }
     }
 
     /// What all outer layers deploy, each root once.

@@ -64,6 +64,22 @@ fn the_namespace_of_the_destination_fills_in_what_is_left_open() {
 }
 
 #[test]
+fn components_are_added_once_and_have_to_be_there() {
+    let part =
+        ("part/kustomization.yaml", "kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\nnamePrefix: c-\n");
+    let components = "    kustomize: {components: [../../part, ../../part]}\n";
+    let mut t = app(components, "");
+    t.0.insert(part.0.into(), part.1.as_bytes().to_vec());
+    assert_eq!(places(&t)[0], format!("{SHOP}: shop-prod/p-c-db"));
+    let own = "resources: [../../base]\nnamespace: shop-prod\ncomponents: [../../part]\n";
+    t.0.insert("overlays/prod/kustomization.yaml".into(), own.as_bytes().to_vec());
+    assert_eq!(places(&t)[0], format!("{SHOP}: shop-prod/c-db"));
+    assert_eq!(refusals(&app("    kustomize: {components: [../gone]}\n", "")), ["missing-file! argo/shop.yaml:7"]);
+    let ignored = app("    kustomize: {components: [../gone], ignoreMissingComponents: true}\n", "");
+    assert_eq!(places(&ignored)[0], format!("{SHOP}: shop-prod/p-db"));
+}
+
+#[test]
 fn several_sources_are_several_roots_and_a_reference_is_none() {
     let spec = "spec:\n  sources:\n  - {path: overlays/prod, kustomize: {namespace: a}}\n  - {path: overlays/test, kustomize: {namespace: b}}\n  - {ref: values, repoURL: https://example.com/values}\n  - {chart: x, repoURL: https://example.com/charts}\n";
     let text = format!("apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: shop}}\n{spec}");

@@ -149,7 +149,7 @@ impl Listing {
                 error.hint("remove the generator if the file has its values, or give the file another name")
             ));
         }
-        let built: Vec<(&str, &Object)> = built_of(&today.resolution, relative, generator.index).collect();
+        let built: Vec<(&Root, &Object)> = built_of(&today.resolution, relative, generator.index).collect();
         acted_on(&built, today, relative, generator).map_err(one)?;
         let Values { data, files, literals, warnings } = collect(&self.path, generator)?;
         let scope = scope_for(&built, generator.name, asked).map_err(one)?;
