@@ -127,7 +127,7 @@ fn what_no_object_names_is_told() {
     assert!(found.contains("deployed as elsewhere/db") && found.contains("shop-prod/db as well"), "{found}");
     // By nothing at all: the path is mistyped.
     t.write(FLUX, flux("test", "./tset", "shop-test"));
-    let found = check(&t, 0);
+    let found = check(&t, 1);
     assert!(found.contains("not deployed by anything here"), "{found}");
     assert!(found.contains("no object of Flux or Argo CD names prod, test"), "{found}");
     assert!(found.contains("clusters/eu/shop.yaml:7 names tset, which is not there"), "{found}");
