@@ -248,7 +248,7 @@ fn scan(folder: &Path, top: &Path) -> BTreeSet<String> {
         let path = entry.unwrap().path();
         let inside = format!("./{}", path.strip_prefix(top).unwrap().to_str().unwrap());
         let is_kustomization = |name: &&str| path.join(name).is_file();
-        if path.is_dir() && ageseal::kustomize::NAMES.iter().any(|name| is_kustomization(&name)) {
+        if path.is_dir() && ageseal::kustomize::NAMES.iter().any(is_kustomization) {
             found.insert(inside);
         } else if path.is_dir() {
             found.extend(scan(&path, top));

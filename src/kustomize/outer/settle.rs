@@ -87,11 +87,14 @@ struct Tree<'t> {
     bare: Bare,
 }
 
+/// What a root builds, shared by rounds.
+type Done = Rc<Result<Finished, Refusal>>;
+
 /// What is kept from round to round.
 #[derive(Default)]
 struct Cache {
     /// What roots build, with the object that it was built for.
-    built: HashMap<Root, (Option<Value>, Rc<Result<Finished, Refusal>>)>,
+    built: HashMap<Root, (Option<Value>, Done)>,
     /// Whether what a build begins at may hold objects of outer layers.
     holding: HashMap<Starts, bool>,
 }
@@ -104,7 +107,7 @@ struct Built {
     root: Root,
     /// Where the object is written that it is built for.
     of: Option<Source>,
-    done: Rc<Result<Finished, Refusal>>,
+    done: Done,
     reach: Reach,
     namespace: Option<(String, Step)>,
 }
@@ -324,7 +327,7 @@ fn changed(written: &Instance, built: &Built) -> Refusal {
 }
 
 /// What one root builds, with what it may read if it is refused: kustomizations, and folders that are read as a whole.
-fn with_reach(session: &mut Session<'_>, root: Root, done: Rc<Result<Finished, Refusal>>, starts: Starts) -> Built {
+fn with_reach(session: &mut Session<'_>, root: Root, done: Done, starts: Starts) -> Built {
     let reach = if done.is_err() { reach(session, &starts) } else { Reach::default() };
     Built { root, of: None, done, reach, namespace: None }
 }

@@ -43,8 +43,11 @@ struct Group<'a> {
     rows: Vec<Row<'a>>,
 }
 
+/// A folder that is deployed, and by what.
+type Root<'a> = (&'a str, Option<&'a str>);
+
 fn environments(documents: &[Document]) -> Vec<Group<'_>> {
-    let mut by_root: BTreeMap<(&str, Option<&str>), Vec<(&Document, &Deployment)>> = BTreeMap::new();
+    let mut by_root: BTreeMap<Root<'_>, Vec<(&Document, &Deployment)>> = BTreeMap::new();
     for document in documents {
         for deployment in &document.deployed {
             by_root.entry((&deployment.shown, deployment.by.as_deref())).or_default().push((document, deployment));
@@ -53,7 +56,7 @@ fn environments(documents: &[Document]) -> Vec<Group<'_>> {
     by_root.into_iter().map(|(root, placed)| environment(root, placed)).collect()
 }
 
-fn environment<'a>((root, by): (&str, Option<&str>), mut placed: Vec<(&'a Document, &'a Deployment)>) -> Group<'a> {
+fn environment<'a>((root, by): Root<'_>, mut placed: Vec<(&'a Document, &'a Deployment)>) -> Group<'a> {
     // Its own files, then those that it takes in.
     placed.sort_by_key(|(document, _)| below(&document.shown, root).is_none());
     let first = placed.first().and_then(|(_, deployment)| deployment.namespace.as_deref());
