@@ -8,6 +8,7 @@
 //! current recipient and an unknown field are errors.
 
 mod date;
+mod deployed;
 mod edit;
 mod error;
 mod paths;
@@ -18,6 +19,7 @@ mod set;
 mod typo;
 
 pub use date::{Date, DateError};
+pub use deployed::{Deployed, Said};
 pub use edit::{NewRule, PolicyEditError, add_name, new_policy, remove_name};
 pub use error::{OddRecipient, PolicyError};
 pub use pubfile::{Entry, MAX_LINES, ParseRecipient, RecipientsFile, Refusal, recipients_path};

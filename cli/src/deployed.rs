@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ageseal::kustomize::{Options, Refusal, Resolution, resolve};
 use ageseal::problem::Location;
-use ageseal::rewrite::Target;
+use ageseal::rewrite::{DECIDING, Target};
 use zeroize::Zeroizing;
 
 use crate::error::{CliError, Errors};
@@ -103,7 +103,7 @@ pub fn told(top: &Path, refusal: &Refusal) -> CliError {
 /// all is as the document says.
 pub fn because(targets: &[Target]) -> Option<String> {
     let first = targets.first()?;
-    let step = first.step(&["namespace", "namePrefix", "nameSuffix"])?;
+    let step = first.step(&DECIDING)?;
     let field = step.what.split(':').next().unwrap_or_default();
     Some(match targets.len() {
         1 => format!("{}: {field}", step.file),

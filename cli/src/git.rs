@@ -63,6 +63,23 @@ impl Asking {
     }
 }
 
+/// The URLs of a repository's remotes, as git would use them; none where there is no git, or it does not answer.
+pub fn remotes(top: &Path) -> Vec<String> {
+    if !top.join(".git").exists() {
+        return Vec::new();
+    }
+    let Ok(output) = git(top).args(["remote", "-v"]).stdin(Stdio::null()).stderr(Stdio::null()).output() else {
+        return Vec::new();
+    };
+    // `NAME<tab>URL (fetch)`, and the same for what is pushed to.
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let urls = text.lines().filter_map(|line| line.split_once('\t')).filter_map(|(_, rest)| rest.rsplit_once(" ("));
+    let mut urls: Vec<String> = urls.map(|(url, _)| url.to_owned()).collect();
+    urls.sort_unstable();
+    urls.dedup();
+    urls
+}
+
 /// Whether any reference exists, as far as a look at the folder tells; without one there is no history.
 fn has_commits(folder: &Path) -> bool {
     let refs = folder.join("refs");
@@ -165,8 +182,21 @@ mod tests {
     }
 
     #[test]
+    fn remotes_are_told_with_their_short_forms_written_out() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path();
+        git(top, &["init", "-q"]);
+        assert_eq!(remotes(top), Vec::<String>::new());
+        git(top, &["remote", "add", "origin", "short:shop.git"]);
+        git(top, &["remote", "add", "other", "/srv/a path/shop.git"]);
+        git(top, &["config", "url.https://git.example.com/.insteadOf", "short:"]);
+        assert_eq!(remotes(top), ["/srv/a path/shop.git", "https://git.example.com/shop.git"]);
+    }
+
+    #[test]
     fn outside_git_nothing_is_known() {
         let folder = tempfile::tempdir().unwrap();
+        assert_eq!(remotes(folder.path()), Vec::<String>::new());
         assert_eq!(known(folder.path(), &[PathBuf::from("a.yaml")]), Known::default());
     }
 }

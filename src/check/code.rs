@@ -128,7 +128,7 @@ codes! {
         "The namespace or name of a sealed document is not what its values were sealed for.";
     ScopeMissing "scope-missing" Error
         "will not open where it is deployed"
-        "A kustomization deploys a sealed document under a namespace or name that its values were not sealed for.";
+        "A kustomization, or what Flux or Argo CD makes of it, deploys a sealed document under a namespace or name that its values were not sealed for.";
     TypeMismatch "type-mismatch" Error
         "patch of a Secret of another type"
         "An overlay patch is sealed for another type than the Secret has that is built with it: none of its values open.";
@@ -140,13 +140,13 @@ codes! {
         "A value is sealed for a namespace and name that no kustomization of the repository makes of it: an error with `--strict`.";
     NotDeployed "not-deployed" Note
         "not deployed by anything here"
-        "No kustomization of the repository lists the file of a sealed document, though there are some above it.";
+        "No kustomization of the repository lists the file of a sealed document, though there are some above it; or no object of Flux or Argo CD names one that does, though there are such objects.";
     KustomizationBroken "kustomization-broken" Error
         "kustomization that does not build"
-        "A kustomization that may deploy sealed documents is one that kustomize itself refuses.";
+        "A kustomization that may deploy sealed documents is one that kustomize itself refuses, or an object of Flux or Argo CD is wrong.";
     KustomizationUnknown "kustomization-unknown" Note
         "kustomization that is not modelled"
-        "What a kustomization makes of sealed documents is not known, so their scopes were not held against it.";
+        "What a kustomization, or an object of Flux or Argo CD, makes of sealed documents is not known, so their scopes were not held against it.";
     DanglingReference "dangling-reference" Error
         "reference to a Secret that will not exist"
         "An object names a Secret, or a key of one, that nothing in the same build makes, and that is not optional. `external` in the policy names Secrets that come from elsewhere.";

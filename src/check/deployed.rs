@@ -5,7 +5,7 @@ use crate::format::DEFAULT_TYPE;
 use crate::kustomize::{Object, Resolution, Step};
 use crate::manifest::SealedManifest;
 use crate::problem::Location;
-use crate::rewrite::Target;
+use crate::rewrite::{DECIDING, Target};
 use crate::scope::{Pattern, Scope};
 
 /// What mends a patch: nobody needs a key that reads to write one anew.
@@ -133,9 +133,10 @@ fn means_name(pattern: &Pattern, target: &Target) -> bool {
 
 /// The steps that decide on a name or a namespace; all of them, if none does.
 fn steps(target: &Target) -> Vec<&Step> {
-    const DECIDE: [&str; 7] =
-        ["namespace", "namePrefix", "nameSuffix", "patches", "patchesJson6902", "replacements", "transformers"];
-    let decides = |step: &&Step| step.what.split(':').next().is_some_and(|field| DECIDE.contains(&field));
+    const MORE: [&str; 4] = ["patches", "patchesJson6902", "replacements", "transformers"];
+    let decides = |step: &&Step| {
+        step.what.split(':').next().is_some_and(|field| DECIDING.contains(&field) || MORE.contains(&field))
+    };
     let deciding: Vec<&Step> = target.chain.iter().filter(decides).collect();
     if deciding.is_empty() { target.chain.iter().collect() } else { deciding }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Code, Context, FileReport, Finding, TreeFinding};
 use crate::format::KIND;
-use crate::kustomize::{Build, NAMES, Object, Place, Reference, Refusal, Resolution};
-use crate::policy::Policy;
+use crate::kustomize::{Build, NAMES, Object, Place, Reference, Refusal, Resolution, Root};
+use crate::policy::{POLICY_PATH, Policy};
 use crate::problem::Location;
 
 /// Tells what the builds of all roots show.
@@ -35,17 +35,17 @@ type Fact = (String, usize, Code, String);
 
 /// A finding that several roots show is told once, with its hint and all of them.
 #[derive(Default)]
-struct Told<'a>(BTreeMap<Fact, (Option<String>, Vec<&'a str>)>);
+struct Told<'a>(BTreeMap<Fact, (Option<String>, Vec<&'a Root>)>);
 
 impl<'a> Told<'a> {
-    fn say(&mut self, root: &'a str, code: Code, object: &Object, line: String, hint: Option<String>) {
+    fn say(&mut self, root: &'a Root, code: Code, object: &Object, line: String, hint: Option<String>) {
         let key = (object.source.file.clone(), object.source.line, code, line);
         self.0.entry(key).or_insert_with(|| (hint, Vec::new())).1.push(root);
     }
 
     fn findings(self) -> impl Iterator<Item = TreeFinding> {
         self.0.into_iter().map(|((path, line, code, text), (hint, roots))| {
-            let roots: Vec<&str> = roots.into_iter().map(shown).collect();
+            let roots: Vec<String> = roots.into_iter().map(Root::to_string).collect();
             let finding = Finding::new(code, Some(Location { line, column: 1 }), text).line(format!(
                 "as {} {} it",
                 super::few(&roots),
@@ -54,10 +54,6 @@ impl<'a> Told<'a> {
             TreeFinding { path, finding: Finding { hint, ..finding } }
         })
     }
-}
-
-fn shown(root: &str) -> &str {
-    if root.is_empty() { "the kustomization at the top" } else { root }
 }
 
 fn is_sealed(object: &Object) -> bool {
@@ -70,7 +66,11 @@ fn refusals(resolution: &Resolution, sealed: &BTreeSet<&str>) -> Vec<TreeFinding
     let mut found = Vec::new();
     for (root, reach) in &resolution.refused {
         let Some(Err(refusal)) = resolution.roots.get(root) else { continue };
-        let Some(first) = sealed.iter().find(|file| reach.may_read(file)) else { continue };
+        let first = sealed.iter().find(|file| reach.may_read(file)).copied();
+        // What the policy says of a folder that is not there is wrong whatever lies elsewhere.
+        if first.is_none() && refusal.file() != POLICY_PATH {
+            continue;
+        }
         if told.insert((refusal.file(), refusal.line(), refusal.reason().code)) {
             found.push(refused(root, refusal, first));
         }
@@ -78,19 +78,20 @@ fn refusals(resolution: &Resolution, sealed: &BTreeSet<&str>) -> Vec<TreeFinding
     found
 }
 
-fn refused(root: &str, refusal: &Refusal, first: &str) -> TreeFinding {
+fn refused(root: &Root, refusal: &Refusal, first: Option<&str>) -> TreeFinding {
     let code = if refusal.is_broken() { Code::KustomizationBroken } else { Code::KustomizationUnknown };
     let reason = refusal.reason();
     let at = Location { line: reason.line, column: 1 };
-    let mut finding = Finding::new(code, Some(at), reason.message.clone())
-        .line(format!("where {} deploys {first} is not known", shown(root)));
+    let what = first.unwrap_or("what is in it");
+    let mut finding =
+        Finding::new(code, Some(at), reason.message.clone()).line(format!("where {root} deploys {what} is not known"));
     finding.hint.clone_from(&reason.hint);
     TreeFinding { path: reason.file.clone(), finding }
 }
 
 /// Files of sealed documents that nothing lists, where something above them could.
 fn not_deployed(resolution: &Resolution, reports: &[(&str, &FileReport)]) -> Vec<TreeFinding> {
-    let folders: BTreeSet<&str> = resolution.roots.keys().map(String::as_str).collect();
+    let folders: BTreeSet<&str> = resolution.roots.keys().map(|root| &*root.folder).collect();
     let above = |path: &str| {
         let mut folder = path;
         std::iter::from_fn(|| {
@@ -104,13 +105,41 @@ fn not_deployed(resolution: &Resolution, reports: &[(&str, &FileReport)]) -> Vec
     for (path, report) in reports {
         let whole = report.documents > report.patches.len();
         let unknown = resolution.refusals_of(path).next().is_some();
-        if whole && !unknown && !resolution.index.contains_key(*path) && above(path) {
-            let finding = Finding::new(Code::NotDeployed, None, format!("no {} lists it", NAMES[0]))
-                .hint("add it to the resources of a kustomization, or delete it");
-            found.push(TreeFinding { path: (*path).to_owned(), finding });
+        if !whole || unknown {
+            continue;
         }
+        let finding = match resolution.index.get(*path) {
+            None if above(path) => Finding::new(Code::NotDeployed, None, format!("no {} lists it", NAMES[0]))
+                .hint("add it to the resources of a kustomization, or delete it"),
+            Some(roots) if has_layers(resolution) && roots.iter().all(|(root, _)| root.is_bare()) => {
+                no_layer(resolution, roots.iter().map(|(root, _)| root))
+            }
+            _ => continue,
+        };
+        found.push(TreeFinding { path: (*path).to_owned(), finding });
     }
     found
+}
+
+/// Whether Flux or Argo CD deploys anything of the repository by objects that lie in it.
+fn has_layers(resolution: &Resolution) -> bool {
+    let mut layers = resolution.roots.keys().filter_map(|root| root.layer.as_ref());
+    layers.any(|layer| layer.file != POLICY_PATH)
+}
+
+/// What only kustomizations build that no object of Flux or Argo CD names.
+fn no_layer<'a>(resolution: &Resolution, roots: impl Iterator<Item = &'a Root>) -> Finding {
+    let folders: BTreeSet<String> = roots.map(Root::to_string).collect();
+    let folders: Vec<String> = folders.into_iter().collect();
+    let line = format!("no object of Flux or Argo CD names {}", super::few(&folders));
+    let mut finding = Finding::new(Code::NotDeployed, None, line);
+    for (root, built) in &resolution.roots {
+        if let Some(reason) = built.as_ref().err().map(Refusal::reason).filter(|reason| reason.code == "missing-path") {
+            finding =
+                finding.line(format!("{}:{} names {}, which is not there", reason.file, reason.line, root.folder));
+        }
+    }
+    finding.hint("name its folder in one, or say under `deployed` in the policy how it is deployed")
 }
 
 /// The Secrets of a build, with their data keys; no keys where they are not known.
@@ -145,7 +174,7 @@ fn namespace(namespace: Option<&str>) -> &str {
     namespace.unwrap_or("default")
 }
 
-fn dangling<'a>(context: &Context<'_>, root: &'a str, build: &'a Build, told: &mut Told<'a>) {
+fn dangling<'a>(context: &Context<'_>, root: &'a Root, build: &'a Build, told: &mut Told<'a>) {
     let secrets = secrets(build);
     for reference in build.references.iter().filter(|reference| !reference.optional && !is_external(reference, context))
     {
@@ -207,7 +236,7 @@ fn referrer<'a>(build: &'a Build, reference: &Reference) -> Option<&'a Object> {
     })
 }
 
-fn unused<'a>(root: &'a str, build: &'a Build, told: &mut Told<'a>) {
+fn unused<'a>(root: &'a Root, build: &'a Build, told: &mut Told<'a>) {
     // Where nothing names any Secret, what does is deployed from elsewhere.
     if build.references.is_empty() {
         return;
@@ -227,7 +256,7 @@ fn unused<'a>(root: &'a str, build: &'a Build, told: &mut Told<'a>) {
 }
 
 /// A source of sealed files that a kustomization lists itself: what is in the cluster is not what git says.
-fn ships_plaintext<'a>(context: &Context<'_>, root: &'a str, build: &'a Build, told: &mut Told<'a>) {
+fn ships_plaintext<'a>(context: &Context<'_>, root: &'a Root, build: &'a Build, told: &mut Told<'a>) {
     for object in &build.objects {
         let document = matches!(object.source.place, Place::Document { .. });
         let plain = object.kind == "Secret" && object.api_version == "v1" && document;

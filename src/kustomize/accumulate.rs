@@ -58,24 +58,42 @@ type Stack = Vec<String>;
 
 /// Builds what a folder gives to whoever includes it, once.
 pub(super) fn folder(session: &mut Session<'_>, stack: &mut Stack, folder: &str) -> Result<Rc<Acc>, Refusal> {
-    if let Some(known) = session.built.get(folder) {
+    if let Some(known) = session.built().get(folder) {
         return known.clone();
     }
     let kustomization = session.kustomization(folder)?;
-    let built = enter(session, stack, folder, &kustomization, Acc::default()).map(Rc::new);
+    let built = enter(session, stack, folder, &kustomization, None, Acc::default()).map(Rc::new);
     // Whether there is a cycle depends on where one comes from.
     if !matches!(&built, Err(refusal) if refusal.reason().code == "cycle") {
-        session.built.insert(folder.to_owned(), built.clone());
+        session.built().insert(folder.to_owned(), built.clone());
     }
     built
 }
 
-/// Goes through one kustomization, on top of what a component finds there.
+/// Objects of files that are applied as they are.
+pub(super) fn of_files(at: &At, files: &[Res]) -> Result<Acc, Refusal> {
+    let mut acc = Acc::default();
+    acc.append(at, files.to_vec())?;
+    Ok(acc)
+}
+
+/// What an outer layer writes into the kustomization of the folder that it deploys.
+pub(super) struct Edits {
+    /// The settings, at the file of the layer.
+    pub(super) kustomization: Kustomization,
+    /// What the layer calls the field for the namespace.
+    pub(super) namespace_field: &'static str,
+    /// Whether a component that is listed already is not listed again.
+    pub(super) components_once: bool,
+}
+
+/// Goes through one kustomization, on top of what a component finds there, with what an outer layer writes into it.
 pub(super) fn enter(
     session: &mut Session<'_>,
     stack: &mut Stack,
     folder: &str,
     kustomization: &Kustomization,
+    edits: Option<&Edits>,
     mut acc: Acc,
 ) -> Result<Acc, Refusal> {
     if stack.len() >= MAX_LEVELS {
@@ -84,7 +102,7 @@ pub(super) fn enter(
     }
     stack.push(folder.to_owned());
     acc.visited.insert(folder.to_owned());
-    let mut level = Level { session, stack, folder, kustomization };
+    let mut level = Level { session, stack, folder, kustomization, edits };
     let done = level.run(acc);
     stack.pop();
     done
@@ -96,9 +114,22 @@ pub(super) struct Level<'l, 'f> {
     stack: &'l mut Stack,
     pub(super) folder: &'l str,
     kustomization: &'l Kustomization,
+    edits: Option<&'l Edits>,
 }
 
-impl Level<'_, '_> {
+impl<'l, 'f> Level<'l, 'f> {
+    /// The same folder, seen from the file of the outer layer: its lines are those of that file.
+    fn outer(&mut self) -> Option<Level<'_, 'f>> {
+        let kustomization = &self.edits?.kustomization;
+        Some(Level { session: self.session, stack: self.stack, folder: self.folder, kustomization, edits: None })
+    }
+
+    /// A setting, with the kustomization that says it: what the outer layer writes takes the place of what is there.
+    fn setting(&self, field: impl Fn(&'l Kustomization) -> &'l Option<Entry>) -> Option<(&'l At, &'l Entry)> {
+        let both = [self.edits.map(|edits| &edits.kustomization), Some(self.kustomization)];
+        both.into_iter().flatten().find_map(|from| Some((&from.at, field(from).as_ref()?)))
+    }
+
     fn run(&mut self, mut acc: Acc) -> Result<Acc, Refusal> {
         let kustomization = self.kustomization;
         self.resources(&mut acc, &kustomization.resources, "resources")?;
@@ -106,6 +137,16 @@ impl Level<'_, '_> {
         self.generators(&mut acc)?;
         for entry in &kustomization.components {
             acc = self.component(acc, entry)?;
+        }
+        let once = self.edits.is_some_and(|edits| edits.components_once);
+        if let Some(mut outer) = self.outer() {
+            let more = &outer.kustomization.components;
+            for (index, entry) in more.iter().enumerate() {
+                let mut listed = kustomization.components.iter().chain(&more[..index]);
+                if !(once && listed.any(|other| other.text == entry.text)) {
+                    acc = outer.component(acc, entry)?;
+                }
+            }
         }
         self.transformers(&mut acc)?;
         Ok(acc)
@@ -180,7 +221,7 @@ impl Level<'_, '_> {
         }
         let step = self.step(entry.line, format!("components: {}", show(&entry.text)));
         acc.resources.iter_mut().for_each(|resource| resource.step(&step));
-        let acc = enter(self.session, self.stack, &target, &kustomization, acc)?;
+        let acc = enter(self.session, self.stack, &target, &kustomization, None, acc)?;
         distinct(&at, &acc.resources)?;
         Ok(acc)
     }
@@ -244,8 +285,13 @@ impl Level<'_, '_> {
         for patch in self.strategic()? {
             patch.apply(acc, false)?;
         }
-        let patches: Vec<Patch> =
+        let mut patches: Vec<Patch> =
             kustomization.patches.iter().map(|value| patch::read(self, value, "patches")).collect::<Result<_, _>>()?;
+        if let Some(mut outer) = self.outer() {
+            for value in &outer.kustomization.patches {
+                patches.push(patch::read(&mut outer, value, "patches")?);
+            }
+        }
         // All of them are read before the first one is applied.
         let json: Vec<Patch> = kustomization
             .json_patches
@@ -255,35 +301,57 @@ impl Level<'_, '_> {
         for patch in &patches {
             patch.apply(acc, true)?;
         }
-        if let Some(entry) = &kustomization.namespace {
-            let step = self.step(entry.line, format!("namespace: {}", entry.text));
+        if let Some((at, entry)) = self.setting(|from| &from.namespace) {
+            let field = match self.edits {
+                Some(edits) if edits.kustomization.namespace.is_some() => edits.namespace_field,
+                _ => "namespace",
+            };
+            let step = said(at, entry, field);
             let setting = names::Namespace::new(&entry.text, &config.namespace);
-            setting.apply(&self.at(entry.line), acc, &step)?;
+            setting.apply(&at.line(entry.line), acc, &step)?;
         }
-        for (entry, specs, field) in [
-            (&kustomization.name_prefix, &config.prefix, names::Affix::Prefix),
-            (&kustomization.name_suffix, &config.suffix, names::Affix::Suffix),
+        for (setting, specs, field) in [
+            (self.setting(|from| &from.name_prefix), &config.prefix, names::Affix::Prefix),
+            (self.setting(|from| &from.name_suffix), &config.suffix, names::Affix::Suffix),
         ] {
-            if let Some(entry) = entry {
-                let step = self.step(entry.line, format!("{}: {}", field.name(), entry.text));
-                names::affix(&self.at(entry.line), acc, field, &entry.text, specs, &step)?;
+            if let Some((at, entry)) = setting {
+                let step = said(at, entry, field.name());
+                names::affix(&at.line(entry.line), acc, field, &entry.text, specs, &step)?;
             }
         }
-        for value in &kustomization.labels {
-            labels::apply(&self.kustomization.at, acc, value)?;
-        }
-        labels::set_with_selectors(&kustomization.at, acc, &kustomization.common_labels)?;
-        labels::set(acc, "annotations", &kustomization.common_annotations);
+        self.labels(acc)?;
         for patch in &json {
             patch.apply(acc, false)?;
         }
-        for replica in &kustomization.replicas {
-            labels::check_replica(&self.at(replica.line), acc, &replica.text)?;
+        for from in self.both() {
+            for replica in &from.replicas {
+                labels::check_replica(&from.at.line(replica.line), acc, &replica.text)?;
+            }
         }
         let replacements = replace::read(self, &kustomization.replacements)?;
         replace::apply(&replacements, acc)?;
         for (at, resource) in self.plugins(&kustomization.transformers, "transformers")? {
             plugin::transform(self, acc, &at, &resource)?;
+        }
+        Ok(())
+    }
+
+    /// The kustomization, and then what the outer layer writes into it.
+    fn both(&self) -> impl Iterator<Item = &'l Kustomization> {
+        [Some(self.kustomization), self.edits.map(|edits| &edits.kustomization)].into_iter().flatten()
+    }
+
+    fn labels(&self, acc: &mut Acc) -> Result<(), Refusal> {
+        for from in self.both() {
+            for value in &from.labels {
+                labels::apply(&from.at, acc, value)?;
+            }
+        }
+        for from in self.both() {
+            labels::set_with_selectors(&from.at, acc, &from.common_labels)?;
+        }
+        for from in self.both() {
+            labels::set(acc, "annotations", &from.common_annotations);
         }
         Ok(())
     }
@@ -327,14 +395,23 @@ impl Level<'_, '_> {
     }
 }
 
+fn said(at: &At, entry: &Entry, field: &str) -> Rc<Step> {
+    Rc::new(Step { file: at.file.to_string(), line: entry.line, what: format!("{field}: {}", entry.text) })
+}
+
 fn cycle(at: &At, folder: &str) -> Refusal {
     let folder = if folder.is_empty() { "the top folder" } else { folder };
     at.broken("cycle", format!("{folder} is, or holds, a kustomization that leads here"))
 }
 
-fn of_document(document: &Document, file: &str, step: &Rc<Step>) -> Res {
+/// An object of a file as it stands there.
+pub(super) fn as_written(document: &Document, file: &str) -> Res {
     let place = Place::Document { document: document.document, items: document.items.clone() };
-    let mut resource = Res::new(document.value.clone(), Source { file: file.to_owned(), line: document.line, place });
+    Res::new(document.value.clone(), Source { file: file.to_owned(), line: document.line, place })
+}
+
+fn of_document(document: &Document, file: &str, step: &Rc<Step>) -> Res {
+    let mut resource = as_written(document, file);
     // An annotation of kustomize's own, which asks for a hash of the content even on an object of a file.
     resource.needs_hash = generate::asks_for_hash(&resource);
     resource.step(step);

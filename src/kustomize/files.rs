@@ -24,6 +24,11 @@ pub trait Files {
     /// The same file or folder without any symbolic link in its path; none if it leads out of the repository or to
     /// nothing.
     fn real(&self, path: &str) -> Option<String>;
+
+    /// The URLs under which git knows the repository; none if it has none, or they cannot be told.
+    fn remotes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Files held in memory, without symbolic links: for tests, and for callers that read ahead.

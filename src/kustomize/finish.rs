@@ -6,6 +6,7 @@ use super::accumulate::Acc;
 use super::makers;
 use super::model::{Build, Object, Step};
 use super::nameref;
+use super::outer::{self, Setting};
 use super::references;
 use super::refusal::{At, Refusal};
 use super::resource::{HASH, Res, distinct};
@@ -15,8 +16,23 @@ use crate::format;
 /// Keeps an object out of what is built.
 pub(crate) const LOCAL: &str = "config.kubernetes.io/local-config";
 
+/// What is built, and the objects of Flux and Argo CD in it.
+pub(super) struct Finished {
+    pub(super) build: Build,
+    pub(super) outer: Vec<Res>,
+}
+
+/// What an outer layer does after the build.
+#[derive(Default)]
+pub(super) struct Ending<'e> {
+    /// The namespace of what has none.
+    pub(super) default_namespace: Option<&'e Setting>,
+    /// Whether kustomize has no part in it: nothing is dropped for an annotation of its own.
+    pub(super) plain: bool,
+}
+
 /// Makes what is gathered at the root into what is built.
-pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
+pub(super) fn finish(at: &At, acc: &Acc, ending: &Ending<'_>) -> Result<Finished, Refusal> {
     let mut acc = acc.clone();
     for resource in acc.resources.iter_mut().filter(|resource| resource.needs_hash) {
         resource.remember();
@@ -32,7 +48,12 @@ pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
         }
     }
     distinct(at, &acc.resources).map_err(|refusal| of_twins(at, refusal, &acc.resources))?;
-    acc.resources.retain(|resource| !is_local(resource));
+    if !ending.plain {
+        acc.resources.retain(|resource| !is_local(resource));
+    }
+    if let Some(setting) = ending.default_namespace {
+        fill_namespace(setting, &mut acc.resources);
+    }
     let mut build = Build::default();
     for resource in &acc.resources {
         let source = &resource.origin.source;
@@ -45,7 +66,19 @@ pub(super) fn finish(at: &At, acc: &Acc) -> Result<Build, Refusal> {
         makers::of(resource, &mut build.made);
     }
     build.objects = acc.resources.iter().map(object).collect();
-    Ok(build)
+    acc.resources.retain(outer::is_outer);
+    Ok(Finished { build, outer: acc.resources })
+}
+
+/// Sets the namespace of what has none and can have one.
+fn fill_namespace(setting: &Setting, resources: &mut [Res]) {
+    let Setting { at, entry, field } = setting;
+    let what = format!("{field}: {}", entry.text);
+    let step = Rc::new(Step { file: at.file.to_string(), line: entry.line, what });
+    for resource in resources.iter_mut().filter(|one| !one.is_cluster_scoped() && one.namespace().is_empty()) {
+        resource.set_namespace(&entry.text);
+        resource.step(&step);
+    }
 }
 
 /// Two names that get a hash are one name only if the contents are equal as well; and of an object that is built and

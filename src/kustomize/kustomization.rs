@@ -122,6 +122,32 @@ fn literals(at: &At, entries: Vec<Entry>) -> Result<Vec<Entry>, Refusal> {
 }
 
 impl Kustomization {
+    /// A kustomization that says nothing.
+    pub(super) fn empty(at: &At) -> Self {
+        Self {
+            at: at.clone(),
+            is_component: false,
+            namespace: None,
+            name_prefix: None,
+            name_suffix: None,
+            resources: Vec::new(),
+            components: Vec::new(),
+            configurations: Vec::new(),
+            config_maps: Vec::new(),
+            secrets: Vec::new(),
+            generators: Vec::new(),
+            transformers: Vec::new(),
+            strategic: Vec::new(),
+            patches: Vec::new(),
+            json_patches: Vec::new(),
+            labels: Vec::new(),
+            common_labels: Vec::new(),
+            common_annotations: Vec::new(),
+            replacements: Vec::new(),
+            replicas: Vec::new(),
+        }
+    }
+
     /// Reads a kustomization.
     pub(super) fn read(at: &At, value: &Value) -> Result<Self, Refusal> {
         let mut fields = Fields::new(at, value, "a kustomization")?;

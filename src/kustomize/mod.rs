@@ -1,8 +1,8 @@
 //! What kustomize makes of a tree of files: the final namespace and name of every object, or a refusal.
 //!
 //! [`build`] does what `kustomize build` does to one folder, as far as names, namespaces and references to Secrets go;
-//! [`resolve`] does it for every kustomization of a repository that no other one includes. Both are pure: a tree of
-//! [`Files`] in, answers out, no kustomize needed.
+//! [`resolve`] does it for every root of a repository: what Flux and Argo CD deploy, as they deploy it, and every other
+//! kustomization that none includes. Both are pure: a tree of [`Files`] in, answers out, no kustomize needed.
 //!
 //! # Flow
 //! A session reads each file once. `accumulate` goes through one kustomization in kustomize's own
@@ -32,6 +32,7 @@ mod merge;
 mod model;
 mod nameref;
 mod names;
+mod outer;
 mod patch;
 mod patched;
 mod path;
@@ -42,6 +43,7 @@ mod refusal;
 mod replace;
 mod resolve;
 mod resource;
+mod root;
 mod schema;
 mod select;
 mod session;
@@ -61,6 +63,7 @@ pub use model::{
 pub use patched::{patched_by, patches_on};
 pub use references::{KINDS, KindSites, POD, Site};
 pub use refusal::{Reason, Refusal};
+pub use root::{Layer, Root};
 pub use wire::{is_listed, list, list_patch, relist};
 
 /// The names that kustomize takes for its file.
@@ -74,7 +77,8 @@ pub fn build(files: &dyn Files, folder: &str, options: &Options) -> Result<Build
     resolve::build(files, folder, options)
 }
 
-/// Finds every kustomization that no other one includes, and builds each.
+/// Builds everything that is deployed: what Flux, Argo CD and the policy name, and every other kustomization that none
+/// includes.
 pub fn resolve(files: &dyn Files, options: &Options) -> Resolution {
     resolve::resolve(files, options)
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::files::is_within;
 use super::refusal::Refusal;
+use super::root::Root;
 
 /// Which files a kustomization may name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -168,26 +169,32 @@ pub struct Reference {
     pub optional: bool,
 }
 
-/// Every kustomization of a repository that no other one includes, and what each builds.
+/// Everything that is built on its own in a repository: what outer layers deploy, and the kustomizations that neither they
+/// nor others include.
 #[derive(Clone, Debug, Default)]
 pub struct Resolution {
-    /// By the folder of the kustomization.
-    pub roots: BTreeMap<String, Result<Build, Refusal>>,
+    /// What each root builds.
+    pub roots: BTreeMap<Root, Result<Build, Refusal>>,
     /// For each file that objects are written in: the root, and the index of the object in its build.
-    pub index: BTreeMap<String, Vec<(String, usize)>>,
+    pub index: BTreeMap<String, Vec<(Root, usize)>>,
     /// For each file of patches: the root, and the index of an object in its build that a patch of it changes.
-    pub patched: BTreeMap<String, Vec<(String, usize)>>,
+    pub patched: BTreeMap<String, Vec<(Root, usize)>>,
     /// For each root that is refused: what it may read.
-    pub refused: BTreeMap<String, Reach>,
+    pub refused: BTreeMap<Root, Reach>,
+    /// For each root whose outer layer sets the namespace of what has none of its own, or of everything: the namespace, and
+    /// the step that says so.
+    pub namespaces: BTreeMap<Root, (String, Step)>,
 }
 
-/// The files that a kustomization may read for its objects, itself and through all that it includes.
+/// What a root that is refused may read for its objects, itself and through all that it includes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reach {
     /// The files that are listed.
     pub files: BTreeSet<String>,
-    /// Folders whose kustomization cannot be read: it may list whatever is in them.
+    /// Folders of which it may read whatever is in them: their kustomization cannot be read, or they have none.
     pub unknown: BTreeSet<String>,
+    /// The folders that it may begin at.
+    pub starts: BTreeSet<String>,
 }
 
 impl Reach {
@@ -199,25 +206,25 @@ impl Reach {
 
 impl Resolution {
     /// The objects that are written in a file, with the root that builds each.
-    pub fn of_file<'a>(&'a self, file: &str) -> impl Iterator<Item = (&'a str, &'a Object)> {
+    pub fn of_file<'a>(&'a self, file: &str) -> impl Iterator<Item = (&'a Root, &'a Object)> {
         self.objects(self.index.get(file))
     }
 
     /// The objects that the patches in a file change, each with the root that builds it, as far as that is known.
-    pub fn of_patch<'a>(&'a self, patch: &str) -> impl Iterator<Item = (&'a str, &'a Object)> {
+    pub fn of_patch<'a>(&'a self, patch: &str) -> impl Iterator<Item = (&'a Root, &'a Object)> {
         self.objects(self.patched.get(patch))
     }
 
-    fn objects<'a>(&'a self, at: Option<&'a Vec<(String, usize)>>) -> impl Iterator<Item = (&'a str, &'a Object)> {
+    fn objects<'a>(&'a self, at: Option<&'a Vec<(Root, usize)>>) -> impl Iterator<Item = (&'a Root, &'a Object)> {
         at.into_iter().flatten().filter_map(|(root, index)| {
             let build = self.roots.get(root)?.as_ref().ok()?;
-            Some((root.as_str(), build.objects.get(*index)?))
+            Some((root, build.objects.get(*index)?))
         })
     }
 
     /// The roots that may read a file and are refused.
-    pub fn refusals_of<'a>(&'a self, file: &'a str) -> impl Iterator<Item = (&'a str, &'a Refusal)> {
+    pub fn refusals_of<'a>(&'a self, file: &'a str) -> impl Iterator<Item = (&'a Root, &'a Refusal)> {
         let may_read = self.refused.iter().filter(move |(_, reach)| reach.may_read(file));
-        may_read.filter_map(|(root, _)| Some((root.as_str(), self.roots.get(root)?.as_ref().err()?)))
+        may_read.filter_map(|(root, _)| Some((root, self.roots.get(root)?.as_ref().err()?)))
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::files::{Files, join, parent};
+use super::files::{Files, is_within, join, parent};
 use super::model::{Object, Options, Step};
 use super::refusal::Refusal;
 use super::resolve;
+use super::root::Root;
 use super::session::Session;
 
 /// The fields of a kustomization that list patches.
@@ -22,16 +23,22 @@ pub fn patched_by(
     patch: &str,
     listed_in: &[String],
     options: &Options,
-) -> Result<Vec<(String, Object)>, Refusal> {
+) -> Result<Vec<(Root, Object)>, Refusal> {
     let resolution = resolve::resolve(files, options);
     let mut session = Session::new(files, options);
-    for (root, built) in &resolution.roots {
-        let Err(refusal) = built else { continue };
-        if listed_in.iter().any(|file| resolve::may_reach(&mut session, root, parent(file))) {
+    for (root, reach) in &resolution.refused {
+        let Some(Err(refusal)) = resolution.roots.get(root) else { continue };
+        let mut leads_to = |file: &String| {
+            let mut starts = reach.starts.iter();
+            let within = |folder: &String| !root.is_bare() && is_within(file, folder);
+            starts.any(|start| resolve::may_reach(&mut session, start, parent(file)))
+                || reach.unknown.iter().any(within)
+        };
+        if listed_in.iter().any(&mut leads_to) {
             return Err(refusal.clone());
         }
     }
-    Ok(resolution.of_patch(patch).map(|(root, object)| (root.to_owned(), object.clone())).collect())
+    Ok(resolution.of_patch(patch).map(|(root, object)| (root.clone(), object.clone())).collect())
 }
 
 /// The files of patches among the steps on the way of an object, each once: paths from the top.

@@ -1,4 +1,4 @@
-//! All kustomizations of a repository at once.
+//! All roots of a repository at once.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -6,73 +6,88 @@ use std::rc::Rc;
 use super::NAMES;
 use super::accumulate;
 use super::files::{Files, join, parent};
-use super::finish::finish;
+use super::finish::{Finished, finish};
 use super::model::{Build, Options, Reach, Resolution};
+use super::outer;
 use super::patched::patches_on;
 use super::refusal::{At, Refusal};
 use super::session::Session;
 
 /// Builds the kustomization in a folder.
 pub(super) fn build(files: &dyn Files, folder: &str, options: &Options) -> Result<Build, Refusal> {
-    build_in(&mut Session::new(files, options), folder)
+    build_in(&mut Session::new(files, options), folder).map(|finished| finished.build)
 }
 
-fn build_in(session: &mut Session<'_>, folder: &str) -> Result<Build, Refusal> {
+/// Builds the kustomization in a folder, as it stands there.
+pub(super) fn build_in(session: &mut Session<'_>, folder: &str) -> Result<Finished, Refusal> {
     let at = At::new(folder, 1);
     let outside = || at.unmodelled("outside-repository", "this folder is not in the repository");
     let folder = join("", folder).and_then(|folder| session.real(&folder)).ok_or_else(outside)?;
     let kustomization = session.kustomization(&folder)?;
-    let acc = match session.built.get(&folder) {
+    let acc = match session.built().get(&folder) {
         Some(known) => known.clone()?,
         None => {
-            let acc = accumulate::enter(session, &mut Vec::new(), &folder, &kustomization, Default::default())?;
-            Rc::new(acc)
+            let start = Default::default();
+            Rc::new(accumulate::enter(session, &mut Vec::new(), &folder, &kustomization, None, start)?)
         }
     };
-    finish(&kustomization.at, &acc)
+    finish(&kustomization.at, &acc, &Default::default())
 }
 
-/// Finds every kustomization that no other one includes, and builds each.
+/// Finds every root and builds each.
 pub(super) fn resolve(files: &dyn Files, options: &Options) -> Resolution {
     let mut session = Session::new(files, options);
-    let folders: BTreeSet<String> = session
-        .paths()
-        .iter()
-        .filter(|path| NAMES.contains(&path.rsplit('/').next().unwrap_or(path)))
-        .map(|path| parent(path).to_owned())
-        .collect();
-    let included = included(&mut session, &folders);
+    let paths = session.paths();
+    let is_kustomization = |path: &&String| NAMES.contains(&path.rsplit('/').next().unwrap_or(path));
+    let folders: BTreeSet<String> = paths.iter().filter(is_kustomization).map(|path| parent(path).to_owned()).collect();
     let mut resolution = Resolution::default();
-    for folder in &folders {
-        let is_component = session.kustomization(folder).is_ok_and(|kustomization| kustomization.is_component);
-        // Kustomizations in a circle include each other: each of them is a root, so that none goes unsaid.
-        if is_component || included.contains(folder) && !in_circle(&mut session, folder) {
-            continue;
-        }
-        let built = build_in(&mut session, folder);
-        match &built {
+    for answer in outer::settle(&mut session, &paths, &folders) {
+        match &answer.built {
             Ok(build) => {
                 for (index, object) in build.objects.iter().enumerate() {
-                    resolution.index.entry(object.source.file.clone()).or_default().push((folder.clone(), index));
+                    let at = (answer.root.clone(), index);
+                    resolution.index.entry(object.source.file.clone()).or_default().push(at.clone());
                     for patch in patches_on(&object.chain) {
-                        resolution.patched.entry(patch).or_default().push((folder.clone(), index));
+                        resolution.patched.entry(patch).or_default().push(at.clone());
                     }
                 }
             }
-            Err(_) => {
-                resolution.refused.insert(folder.clone(), reach(&mut session, folder));
-            }
+            Err(_) => drop(resolution.refused.insert(answer.root.clone(), answer.reach)),
         }
-        resolution.roots.insert(folder.clone(), built);
+        if let Some(namespace) = answer.namespace {
+            resolution.namespaces.insert(answer.root.clone(), namespace);
+        }
+        resolution.roots.insert(answer.root, answer.built);
     }
     resolution
 }
 
-/// What a kustomization may read, as far as its lists and those of all that it includes tell.
-fn reach(session: &mut Session<'_>, folder: &str) -> Reach {
+/// The kustomizations that no other one includes.
+pub(super) struct Bare(Vec<String>);
+
+impl Bare {
+    /// Finds them.
+    pub(super) fn find(session: &mut Session<'_>, folders: &BTreeSet<String>) -> Self {
+        let included = included(session, folders);
+        let stands_alone = |folder: &&String| {
+            let is_component = session.kustomization(folder).is_ok_and(|kustomization| kustomization.is_component);
+            // Kustomizations in a circle include each other: each of them is a root, so that none goes unsaid.
+            !is_component && (!included.contains(*folder) || in_circle(session, folder))
+        };
+        Self(folders.iter().filter(stands_alone).cloned().collect())
+    }
+
+    /// Those that no outer layer names.
+    pub(super) fn folders<'b>(&'b self, named: &BTreeSet<String>) -> impl Iterator<Item = &'b str> {
+        self.0.iter().filter(|folder| !named.contains(*folder)).map(String::as_str)
+    }
+}
+
+/// What kustomizations may read, as far as their lists and those of all that they include tell.
+pub(super) fn reach(session: &mut Session<'_>, folders: Vec<String>) -> Reach {
     let mut reach = Reach::default();
     let mut seen = BTreeSet::new();
-    let mut next = vec![folder.to_owned()];
+    let mut next = folders;
     while let Some(folder) = next.pop() {
         if !seen.insert(folder.clone()) {
             continue;

@@ -1,5 +1,6 @@
 //! One run over a tree: paths, the load restriction, and every file read once.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -24,12 +25,20 @@ pub(super) struct Session<'f> {
     options: &'f Options,
     /// What every kustomization starts with.
     pub(super) defaults: Rc<Config>,
-    kustomizations: HashMap<String, Cached<Kustomization>>,
+    /// Which files a kustomization may name, for the root that is built now.
+    restriction: LoadRestriction,
+    kustomizations: ByRestriction<Kustomization>,
     objects: HashMap<String, Cached<Vec<Document>>>,
     plain: HashMap<String, Cached<Value>>,
+    /// Where paths lead: asked for often, and each time of the disk.
+    reals: RefCell<HashMap<String, Option<String>>>,
     /// What the folders that others include build.
-    pub(super) built: HashMap<String, Cached<Acc>>,
+    built: ByRestriction<Acc>,
 }
+
+/// What depends on which files may be named: an answer for [`LoadRestriction::RootOnly`] and one for
+/// [`LoadRestriction::None`].
+type ByRestriction<T> = [HashMap<String, Cached<T>>; 2];
 
 impl<'f> Session<'f> {
     pub(super) fn new(files: &'f dyn Files, options: &'f Options) -> Self {
@@ -37,29 +46,46 @@ impl<'f> Session<'f> {
             files,
             options,
             defaults: Rc::new(config::defaults()),
-            kustomizations: HashMap::new(),
+            restriction: options.load_restriction,
+            kustomizations: Default::default(),
             objects: HashMap::new(),
             plain: HashMap::new(),
-            built: HashMap::new(),
+            reals: RefCell::default(),
+            built: Default::default(),
         }
+    }
+
+    /// Builds what comes now with a restriction; none is the one of the options.
+    pub(super) fn restrict(&mut self, restriction: Option<LoadRestriction>) {
+        self.restriction = restriction.unwrap_or(self.options.load_restriction);
+    }
+
+    /// What the folders that others include build.
+    pub(super) fn built(&mut self) -> &mut HashMap<String, Cached<Acc>> {
+        &mut self.built[self.lane()]
+    }
+
+    fn lane(&self) -> usize {
+        usize::from(self.restriction == LoadRestriction::None)
     }
 
     /// The kustomization of a folder.
     pub(super) fn kustomization(&mut self, folder: &str) -> Result<Shared, Refusal> {
-        if let Some(known) = self.kustomizations.get(folder) {
+        let lane = self.lane();
+        if let Some(known) = self.kustomizations[lane].get(folder) {
             return known.clone();
         }
         let read = self.read_kustomization(folder).map(Rc::new);
-        self.kustomizations.insert(folder.to_owned(), read.clone());
+        self.kustomizations[lane].insert(folder.to_owned(), read.clone());
         read
     }
 
     fn read_kustomization(&self, folder: &str) -> Result<Kustomization, Refusal> {
         let mut found: Option<(String, Zeroizing<Vec<u8>>)> = None;
         for name in NAMES {
-            let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+            let path = below(folder, name);
             // A link out of the folder is no file to kustomize, as with any other file.
-            let allowed = self.files.real(&path).is_some_and(|real| self.allows(folder, &real));
+            let allowed = self.real(&path).is_some_and(|real| self.allows(folder, &real));
             let Some(bytes) = self.files.read(&path).filter(|_| allowed) else { continue };
             if let Some((first, _)) = found {
                 let message = format!("{first} stands beside this file: kustomize takes one of them at most");
@@ -78,7 +104,7 @@ impl<'f> Session<'f> {
 
     /// Whether a kustomization may read a file.
     fn allows(&self, folder: &str, real: &str) -> bool {
-        self.options.load_restriction == LoadRestriction::None || is_within(parent(real), folder)
+        self.restriction == LoadRestriction::None || is_within(parent(real), folder)
     }
 
     /// Whether a file is there, whoever may read it.
@@ -98,7 +124,7 @@ impl<'f> Session<'f> {
         if is_remote(path) {
             return Err(remote(at));
         }
-        let outside = || match self.options.load_restriction {
+        let outside = || match self.restriction {
             LoadRestriction::RootOnly => at
                 .broken("outside", format!("{} is neither in {} nor below it", show(path), shown_folder(folder)))
                 .hinted("move the file below its kustomization, or name its folder as a base"),
@@ -111,7 +137,7 @@ impl<'f> Session<'f> {
             let message = if self.files.is_folder(&joined) { "is a folder, not a file" } else { "does not exist" };
             return Err(at.broken("missing-file", format!("{} {message}", show(path))));
         }
-        match self.files.real(&joined) {
+        match self.real(&joined) {
             Some(real) if self.allows(folder, &real) => Ok(real),
             _ => Err(outside()),
         }
@@ -177,7 +203,7 @@ impl<'f> Session<'f> {
             let message = if self.files.is_file(&joined) { "is a file" } else { "does not exist" };
             return Err(at.broken("missing-file", format!("{} {message}", show(path))));
         }
-        match self.files.real(&joined) {
+        match self.real(&joined) {
             Some(real) => Ok(real),
             None => Err(at.unmodelled("outside-repository", format!("{} leads out of the repository", show(path)))),
         }
@@ -186,13 +212,33 @@ impl<'f> Session<'f> {
     /// The files and folders that a kustomization names in any list, though it cannot be read as one: what it was meant to
     /// include, without a link in the path. Nothing if it is no YAML.
     pub(super) fn named_in(&self, folder: &str) -> Vec<String> {
-        let paths = NAMES.map(|name| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") });
+        let paths = NAMES.map(|name| below(folder, name));
         let texts = paths.iter().filter_map(|path| self.files.read(path));
         let streams: Vec<Stream> = texts.filter_map(|bytes| Stream::from_bytes(bytes.to_vec()).ok()).collect();
         let roots = streams.iter().flat_map(Stream::documents).filter_map(|document| document.root());
         let items = roots.flat_map(|root| root.entries()).flat_map(|(_, list)| list.items());
         let named = items.filter_map(|item| join(folder, item.str()?));
-        named.filter_map(|path| self.files.real(&path)).collect()
+        named.filter_map(|path| self.real(&path)).collect()
+    }
+
+    /// The bytes of a file of the tree.
+    pub(super) fn read(&self, path: &str) -> Option<Zeroizing<Vec<u8>>> {
+        self.files.read(path)
+    }
+
+    /// Whether there is a file at this path.
+    pub(super) fn has_file(&self, path: &str) -> bool {
+        self.files.is_file(path)
+    }
+
+    /// Whether a folder has a kustomization of any name.
+    pub(super) fn has_kustomization(&self, folder: &str) -> bool {
+        NAMES.iter().any(|name| self.files.is_file(&below(folder, name)))
+    }
+
+    /// The URLs that the repository has.
+    pub(super) fn remotes(&self) -> Vec<String> {
+        self.files.remotes()
     }
 
     /// Whether there is a folder.
@@ -205,10 +251,20 @@ impl<'f> Session<'f> {
         self.files.paths()
     }
 
-    /// A folder without symbolic links.
-    pub(super) fn real(&self, folder: &str) -> Option<String> {
-        self.files.real(folder)
+    /// A file or folder without symbolic links.
+    pub(super) fn real(&self, path: &str) -> Option<String> {
+        if let Some(known) = self.reals.borrow().get(path) {
+            return known.clone();
+        }
+        let real = self.files.real(path);
+        self.reals.borrow_mut().insert(path.to_owned(), real.clone());
+        real
     }
+}
+
+/// The path of a name in a folder.
+pub(super) fn below(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
 fn remote(at: &At) -> Refusal {

@@ -9,6 +9,7 @@ use crate::problem::{Location, Problem};
 use crate::scope::{Pattern, Scope, ScopeError};
 use crate::yaml::{Kind, Node, Stream};
 
+use super::deployed::Deployed;
 use super::error::PolicyError;
 use super::paths::{self, Matcher};
 use super::read::Reader;
@@ -23,24 +24,28 @@ pub const MAX_RULES: usize = 1_000;
 /// The most path patterns, scopes and names of recipients of a policy, all taken together.
 pub const MAX_PATTERNS: usize = 10_000;
 
-const FIELDS: [&str; 6] = ["apiVersion", "kind", "rules", "allow", "external", "serverSideApply"];
+const FIELDS: [&str; 8] =
+    ["apiVersion", "kind", "rules", "allow", "external", "deployed", "repositories", "serverSideApply"];
 const RULE_FIELDS: [&str; 3] = ["paths", "recipients", "scopes"];
 const ALLOW_FIELDS: [&str; 2] = ["paths", "reason"];
 
 const PATHS_EXAMPLE: &str = "[\"overlays/prod/**\"]";
 const RECIPIENTS_EXAMPLE: &str = "[prod, recovery]";
 const EXTERNAL_EXAMPLE: &str = "[\"*/registry-cache\"]";
+const REPOSITORIES_EXAMPLE: &str = "[\"https://git.example.com/shop\"]";
 const SCOPES_EXAMPLE: &str = "[\"shop-prod/*\"], or [\"*/*\"] if everything may be sealed for them";
 
 /// The rules of a repository.
 ///
 /// Shape: one YAML document, `apiVersion: ageseal.dev/v1alpha1`, `kind: Policy`, with `rules` (required, not empty),
-/// `allow` (optional), `external` (optional) and `serverSideApply` (optional, `false` if left out).
+/// `allow`, `external`, `deployed` and `repositories` (optional) and `serverSideApply` (optional, `false` if left out).
 #[derive(Clone, Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
     allow: Vec<Allow>,
     external: Vec<Pattern>,
+    deployed: Vec<Deployed>,
+    repositories: Vec<String>,
     server_side_apply: bool,
     warnings: Vec<Problem>,
     rule_matcher: Matcher,
@@ -141,6 +146,11 @@ impl Policy {
         let allow: Vec<_> = allow.into_iter().enumerate().map(|(index, node)| reader.allow(index, node)).collect();
         let external =
             root.get("external").map_or_else(Vec::new, |node| reader.patterns(node, "external", EXTERNAL_EXAMPLE));
+        let deployed = root.get("deployed").map_or_else(Vec::new, |node| reader.deployed(node));
+        let repositories = root.get("repositories").map_or_else(Vec::new, |node| {
+            let texts = reader.strings(node, "repositories", REPOSITORIES_EXAMPLE);
+            texts.into_iter().map(|text| text.text.to_owned()).collect()
+        });
         let server_side_apply = match root.get("serverSideApply") {
             Some(node) => reader.boolean(node, "serverSideApply").unwrap_or_default(),
             None => false,
@@ -152,7 +162,17 @@ impl Policy {
         match matchers {
             (Ok(rule_matcher), Ok(allow_matcher)) if reader.problems.is_empty() => {
                 let warnings = shadowed(&rules);
-                Ok(Self { rules, allow, external, server_side_apply, warnings, rule_matcher, allow_matcher })
+                Ok(Self {
+                    rules,
+                    allow,
+                    external,
+                    deployed,
+                    repositories,
+                    server_side_apply,
+                    warnings,
+                    rule_matcher,
+                    allow_matcher,
+                })
             }
             (first, second) => {
                 reader.problems.extend(first.err().into_iter().chain(second.err()));
@@ -175,6 +195,16 @@ impl Policy {
     /// The Secrets that come from elsewhere: what names them is not held against what the repository deploys.
     pub fn external(&self) -> &[Pattern] {
         &self.external
+    }
+
+    /// How folders are deployed that nothing in the repository itself deploys, or says clearly how.
+    pub fn deployed(&self) -> &[Deployed] {
+        &self.deployed
+    }
+
+    /// The URLs under which Flux and Argo CD know the repository, beside those that git knows.
+    pub fn repositories(&self) -> &[String] {
+        &self.repositories
     }
 
     /// Whether the repository is applied by the server, which lifts the limit that client-side apply has.
@@ -253,7 +283,7 @@ fn too_many(root: Node<'_>) -> Option<Problem> {
         Some(problem.at(at.location()).hint("one pattern such as \"overlays/**\" or \"shop-*/*\" stands for many"))
     };
     let mut patterns = Vec::new();
-    for (field, what) in [("rules", "rules"), ("allow", "entries in allow")] {
+    for (field, what) in [("rules", "rules"), ("allow", "entries in allow"), ("deployed", "entries in deployed")] {
         let Some(list) = root.get(field) else { continue };
         if let Some(first) = list.items().nth(MAX_RULES) {
             return problem("too-many-rules", what, list.items().count(), MAX_RULES, first);
@@ -261,7 +291,8 @@ fn too_many(root: Node<'_>) -> Option<Problem> {
         let lists = list.items().flat_map(|entry| ["paths", "scopes", "recipients"].map(|field| entry.get(field)));
         patterns.extend(lists.flatten().flat_map(|list| list.items()));
     }
-    patterns.extend(root.get("external").into_iter().flat_map(|list| list.items()));
+    let more = ["external", "repositories"].into_iter().filter_map(|field| root.get(field));
+    patterns.extend(more.flat_map(|list| list.items()));
     let first = patterns.get(MAX_PATTERNS)?;
     problem("too-many-patterns", "path patterns, scopes and names", patterns.len(), MAX_PATTERNS, *first)
 }

@@ -25,7 +25,7 @@ pub use item::{SetOrder, place_of, set_item, unset_item};
 pub use opened::{Shape, secret_value};
 pub use outline::{outline, outline_in_place, outline_over};
 pub use patch::{PatchOf, PatchOrder, check_patch_scope, set_in_patch};
-pub use place::{Asked, Place, Target};
+pub use place::{Asked, DECIDING, Place, Target};
 pub use plan::{Action, Anew, DocumentPlan, Order, Refusals, is_for, plan};
 pub use seal::{SealedFile, seal_in_place, seal_over};
 pub use size::{MAX_CLIENT_APPLIED, MAX_OBJECT, check_size};

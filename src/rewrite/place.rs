@@ -1,9 +1,16 @@
 //! Where a Secret is sealed for: its namespace, its name, its scope. Nothing here is ever guessed.
 
 use crate::format::KIND;
-use crate::kustomize::{Object, Reference, Resolution, Step};
+use crate::kustomize::{Object, Reference, Resolution, Root, Step};
 use crate::problem::Problem;
 use crate::scope::{MAX_PATTERNS, Pattern, Scope, ScopeError};
+
+/// The fields that set a namespace, of kustomize and of what deploys its folder.
+const NAMESPACE: [&str; 4] = ["namespace", "targetNamespace", "destination.namespace", "defaultNamespace"];
+
+/// The fields that decide on a namespace or a name as a whole.
+pub const DECIDING: [&str; 6] =
+    ["namespace", "targetNamespace", "destination.namespace", "defaultNamespace", "namePrefix", "nameSuffix"];
 
 /// Where a document stands, and the Secrets that its values may become part of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,8 +37,8 @@ pub struct Asked<'a> {
 /// What one kustomization makes of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
-    /// The folder of the kustomization.
-    pub root: String,
+    /// What is built: a folder, and who deploys it.
+    pub root: Root,
     /// The namespace as built; none if the kustomization leaves it to whoever applies it.
     pub namespace: Option<String>,
     /// The name as built, without a hash.
@@ -44,9 +51,9 @@ pub struct Target {
 
 impl Target {
     /// What a root builds of an object.
-    pub fn new(root: &str, object: &Object) -> Self {
+    pub fn new(root: &Root, object: &Object) -> Self {
         Self {
-            root: root.to_owned(),
+            root: root.clone(),
             namespace: object.namespace.clone(),
             name: object.name.clone(),
             hashed: object.hashed,
@@ -140,8 +147,7 @@ impl Place {
                 |scope: &&Scope| !scope.patterns().iter().any(|pattern| is_meant(pattern, target, namespace));
             if let (Some(namespace), Some(scope)) = (namespace, asked.scope.filter(left_out)) {
                 let place = Target { namespace: Some(namespace.to_owned()), ..target.clone() }.shown();
-                let fact =
-                    format!("--scope {scope} leaves out {place}, where {} deploys this document", shown(&target.root));
+                let fact = format!("--scope {scope} leaves out {place}, where {} deploys this document", target.root);
                 return Err(Problem::error("scope-conflict", fact)
                     .hint(format!("add --scope '{place}', or leave --scope out: kustomize says where it goes")));
             }
@@ -206,8 +212,8 @@ fn namespace_of<'a>(target: &'a Target, name: &str, asked: Asked<'a>) -> Result<
     match (target.namespace.as_deref(), asked.namespace) {
         (Some(built), Some(typed)) if built != typed => {
             let by = target
-                .step(&["namespace"])
-                .map_or_else(|| shown(&target.root), |step| format!("{}:{}", step.file, step.line));
+                .step(&NAMESPACE)
+                .map_or_else(|| target.root.to_string(), |step| format!("{}:{}", step.file, step.line));
             Err(Problem::error(
                 "namespace-conflict",
                 format!("{name}: kustomize puts it into {built} ({by}), -n says {typed}"),
@@ -225,22 +231,15 @@ fn is_meant(pattern: &Pattern, target: &Target, namespace: Option<&str>) -> bool
 }
 
 fn no_namespace_at(target: &Target, name: &str) -> Problem {
-    Problem::error(
-        "no-namespace",
-        format!("{name}: {} deploys it, and no namespace is set on the way", shown(&target.root)),
-    )
-    .hint(format!("set `namespace:` there, or give -n NAMESPACE, or --scope 'NAMESPACE/{name}'"))
+    Problem::error("no-namespace", format!("{name}: {} deploys it, and no namespace is set on the way", target.root))
+        .hint(format!("set `namespace:` there, or give -n NAMESPACE, or --scope 'NAMESPACE/{name}'"))
 }
 
 fn bad_name(error: &ScopeError, target: &Target) -> Problem {
-    let by = target.step(&["namePrefix", "nameSuffix", "namespace"]);
+    let by = target.step(&DECIDING);
     let by = by.map_or_else(String::new, |step| format!(" ({}:{} {})", step.file, step.line, step.what));
     Problem::error("bad-name", format!("kustomize makes {} of it{by}: {error}", target.shown()))
         .hint("mend the name, the prefix, the suffix or the namespace")
-}
-
-fn shown(root: &str) -> String {
-    if root.is_empty() { "the kustomization at the top".to_owned() } else { root.to_owned() }
 }
 
 #[cfg(test)]
@@ -268,7 +267,7 @@ mod tests {
     fn target(root: &str, namespace: Option<&str>, name: &str) -> Target {
         let step = Step { file: format!("{root}/kustomization.yaml"), line: 3, what: "namespace: x".to_owned() };
         let namespace = namespace.map(str::to_owned);
-        Target { root: root.to_owned(), namespace, name: name.to_owned(), hashed: false, chain: vec![step] }
+        Target { root: Root::bare(root), namespace, name: name.to_owned(), hashed: false, chain: vec![step] }
     }
 
     #[test]

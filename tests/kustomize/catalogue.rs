@@ -150,19 +150,26 @@ fn a_repository_is_resolved_as_each_of_its_roots() {
             continue;
         }
         let resolution = resolved(&case.tree);
-        for (folder, answer) in &resolution.roots {
-            let alone = ours(&case.tree, Path::new("/"), folder, false);
+        for (root, answer) in &resolution.roots {
+            let folder = root.to_string();
+            assert!(root.is_bare(), "{} {folder:?}", case.name);
+            let alone = ours(&case.tree, Path::new("/"), &root.folder, false);
             assert_eq!(*answer, alone, "{} {folder:?}", case.name);
             roots += 1;
             for (number, object) in answer.iter().flat_map(|build| build.objects.iter().enumerate()) {
                 let found = resolution.index.get(&object.source.file);
-                let found = found.is_some_and(|found| found.contains(&(folder.clone(), number)));
+                let found = found.is_some_and(|found| found.contains(&(root.clone(), number)));
                 assert!(found, "{} {folder:?}: {object:?} is not in the index", case.name);
             }
         }
         // Whatever has a kustomization is a root, or is used by what is one: `build:` names what a reader looks for.
         let all = archive::kustomizations(&case.tree);
-        assert!(resolution.roots.keys().all(|folder| all.contains(folder)), "{}: {:?}", case.name, resolution.roots);
+        assert!(
+            resolution.roots.keys().all(|root| all.iter().any(|folder| **folder == *root.folder)),
+            "{}: {:?}",
+            case.name,
+            resolution.roots
+        );
         assert!(resolution.index.keys().all(|file| case.tree.contains_key(file)), "{}", case.name);
     }
     assert!(roots >= 300, "{roots} roots");

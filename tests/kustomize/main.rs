@@ -1,7 +1,7 @@
 //! The resolver against the real kustomize.
 //!
 //! [`catalogue`]: case files, each with what it shows and what kustomize makes of it. [`forest`]: random trees.
-//! [`bad`]: input that needs no oracle.
+//! [`bad`]: input that needs no oracle. [`outer`]: what Flux and Argo CD make of a folder.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 // What a run compared, and what it refused, is for whoever reads its output.
 #![allow(clippy::print_stdout)]
@@ -12,6 +12,7 @@ mod catalogue;
 mod compare;
 mod forest;
 mod oracle;
+mod outer;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -39,7 +39,7 @@ Examples:
 
 A rule is written for each folder in overlays, environments, envs and clusters. Its recipients
 are called as the folder is, and what is sealed for them opens in the namespace that its
-kustomization.yaml names.")]
+kustomization.yaml names, or that Flux or Argo CD set for it.")]
 pub struct Args {
     /// The recipient that opens everything should all else be lost (repeatable)
     #[arg(long, value_name = "RECIPIENT", conflicts_with_all = ["recovery_file", "no_recovery"])]
@@ -192,11 +192,11 @@ fn rules(args: &Args, start: &Start, tree: &Tree) -> Result<Option<Vec<Draft>>, 
     };
     let below = |overlay: &Overlay| format!("{}/**", globset::escape(&overlay.path));
     let draft = |overlay: &Overlay| match &overlay.namespace {
-        Ok((namespace, source)) => Some(Draft {
+        Ok(said) => Some(Draft {
             path: below(overlay),
             name: overlay.name.clone(),
-            namespace: namespace.clone(),
-            source: format!("{source}: namespace"),
+            namespace: said.namespace.clone(),
+            source: format!("{}: {}", said.file, said.field),
         }),
         Err(_) => typed(below(overlay), &overlay.name),
     };
@@ -213,7 +213,7 @@ fn rules(args: &Args, start: &Start, tree: &Tree) -> Result<Option<Vec<Draft>>, 
             .overlays
             .iter()
             .filter_map(|overlay| overlay.namespace.as_ref().ok())
-            .fold(error, |error, (namespace, file)| error.path_detail(&from_here(&start.top.join(file)), namespace)));
+            .fold(error, |error, said| error.path_detail(&from_here(&start.top.join(&said.file)), &said.namespace)));
     }
     let drafts: Vec<_> = tree.overlays.iter().filter_map(draft).collect();
     if drafts.is_empty() {

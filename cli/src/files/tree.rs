@@ -12,6 +12,7 @@ use walkdir::WalkDir;
 use zeroize::Zeroizing;
 
 use super::walk::is_skipped;
+use crate::git;
 
 /// One more byte than the resolver takes: what is larger is refused there, and is not read to its end here.
 const MOST: u64 = 8 * 1024 * 1024 + 1;
@@ -134,6 +135,10 @@ impl Files for Tree {
             Some(found) => self.relative(&found.real),
             None => self.planned.contains_key(path).then(|| path.to_owned()),
         }
+    }
+
+    fn remotes(&self) -> Vec<String> {
+        git::remotes(&self.top)
     }
 }
 

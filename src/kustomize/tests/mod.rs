@@ -1,6 +1,10 @@
 //! The resolver over small trees in memory. What the real kustomize makes of such trees is in `tests/kustomize`.
 
+mod argo;
 mod bad;
+mod by_hand;
+mod flux;
+mod outer;
 mod patched;
 mod patches;
 mod references;

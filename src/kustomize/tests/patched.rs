@@ -23,7 +23,7 @@ fn shop(more: &[(&str, &str)]) -> Memory {
 
 fn patched(files: &Memory) -> Result<Vec<String>, String> {
     let found = patched_by(files, P, &[K.to_owned()], &Options::default()).map_err(|refusal| code(&refusal))?;
-    let one = |(root, object): &(String, crate::kustomize::Object)| {
+    let one = |(root, object): &(crate::kustomize::Root, crate::kustomize::Object)| {
         format!("{root} {}/{} {}", object.namespace.as_deref().unwrap_or("-"), object.name, object.source.file)
     };
     Ok(found.iter().map(one).collect())
@@ -35,7 +35,7 @@ fn only_the_overlays_that_are_built_with_it_count() {
     let dotted = "resources: [../../base]\nnamespace: shop-prod\npatchesStrategicMerge: [./db.patch.yaml]\n";
     let found = patched_by(&shop(&[(K, dotted)]), P, &[K.to_owned()], &Options::default()).unwrap();
     let [(root, object)] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!((root.as_str(), object.secret_type.as_deref()), ("overlays/prod", Some("kubernetes.io/basic-auth")));
+    assert_eq!((&*root.folder, object.secret_type.as_deref()), ("overlays/prod", Some("kubernetes.io/basic-auth")));
     // An overlay that is included is built by those who include it, and its base may come in beside it.
     let clusters = [
         ("clusters/eu/kustomization.yaml", "resources: [../../overlays/prod]\nnameSuffix: -eu\n"),

@@ -1,6 +1,6 @@
 //! All kustomizations of a repository at once.
 
-use super::super::resolve;
+use super::super::{Root, resolve};
 use super::*;
 
 #[test]
@@ -15,8 +15,9 @@ fn roots_are_those_that_nothing_includes() {
         ("loose/db.yaml", SECRET),
     ];
     let resolution = resolve(&tree(&files), &Options::default());
-    assert_eq!(resolution.roots.keys().collect::<Vec<_>>(), ["broken", "prod", "test"]);
-    assert!(resolution.roots["broken"].as_ref().is_err_and(Refusal::is_broken));
+    let roots: Vec<String> = resolution.roots.keys().map(ToString::to_string).collect();
+    assert_eq!(roots, ["broken", "prod", "test"]);
+    assert!(resolution.roots[&Root::bare("broken")].as_ref().is_err_and(Refusal::is_broken));
     let found: Vec<String> = resolution
         .of_file("base/db.yaml")
         .map(|(root, object)| format!("{root}: {}/{}", object.namespace.as_deref().unwrap_or("-"), object.name))

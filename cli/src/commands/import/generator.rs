@@ -225,8 +225,8 @@ fn labels(top: &Path, today: &Today, path: &str, plan: &Plan) -> Option<CliError
     let mut files: BTreeSet<String> = BTreeSet::from([path.to_owned()]);
     for import in &plan.imports {
         for (root, object) in built_of(&today.resolution, path, import.index) {
-            let slash = if root.is_empty() { "" } else { "/" };
-            files.extend(NAMES.map(|name| format!("{root}{slash}{name}")));
+            let slash = if root.folder.is_empty() { "" } else { "/" };
+            files.extend(NAMES.map(|name| format!("{}{slash}{name}", root.folder)));
             files.extend(object.chain.iter().map(|step| step.file.clone()));
         }
     }

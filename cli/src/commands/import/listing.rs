@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use ageseal::generator::{self, Behavior, Generator};
-use ageseal::kustomize::{Object, list};
+use ageseal::kustomize::{Object, Reach, Root, list};
 use ageseal::manifest::{SecretManifest, objects};
 use ageseal::problem::{Location, Problem};
 use ageseal::recipient::KeyRing;
@@ -149,7 +149,7 @@ impl Listing {
                 error.hint("remove the generator if the file has its values, or give the file another name")
             ));
         }
-        let built: Vec<(&str, &Object)> = built_of(&today.resolution, relative, generator.index).collect();
+        let built: Vec<(&Root, &Object)> = built_of(&today.resolution, relative, generator.index).collect();
         acted_on(&built, today, relative, generator).map_err(one)?;
         let Values { data, files, literals, warnings } = collect(&self.path, generator)?;
         let scope = scope_for(&built, generator.name, asked).map_err(one)?;
@@ -262,7 +262,7 @@ impl Listing {
 
 /// Refuses a generator whose Secret something else acts on: that would go unsaid, and act on the shadow.
 fn acted_on(
-    built: &[(&str, &Object)],
+    built: &[(&Root, &Object)],
     today: &Today,
     relative: &str,
     generator: &Generator<'_>,
@@ -277,7 +277,7 @@ fn acted_on(
         }
     }
     // What a root that cannot be worked out adds to the Secret stands in no chain.
-    if today.resolution.roots.values().any(Result::is_err) {
+    if today.resolution.refused.values().any(|reach| *reach != Reach::default()) {
         let of_name = today.additions.iter().filter(|addition| addition.name == generator.name);
         acts.extend(
             of_name.map(|addition| format!("{}:{}: secretGenerator: {}", addition.file, addition.at, addition.name)),

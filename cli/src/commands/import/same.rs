@@ -13,7 +13,7 @@ pub(super) type Moved = BTreeMap<(String, usize), String>;
 pub(super) fn differences(before: &Resolution, after: &Resolution, moved: &Moved) -> (Vec<String>, Vec<String>) {
     let (mut differing, mut followed) = (BTreeSet::new(), BTreeSet::new());
     for (root, built) in &before.roots {
-        let shown = if root.is_empty() { "." } else { root };
+        let shown = &root.to_string();
         // What was not known before is not known after.
         let Ok(built) = built else { continue };
         let now = match after.roots.get(root) {

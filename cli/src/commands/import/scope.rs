@@ -2,7 +2,7 @@
 //!
 //! This is the one place where the scope of an import is decided.
 
-use ageseal::kustomize::{Object, Place, Resolution};
+use ageseal::kustomize::{Object, Place, Resolution, Root};
 use ageseal::rewrite::Target;
 use ageseal::scope::Scope;
 
@@ -21,7 +21,7 @@ pub(super) fn built_of<'r>(
     resolution: &'r Resolution,
     kustomization: &'r str,
     index: usize,
-) -> impl Iterator<Item = (&'r str, &'r Object)> {
+) -> impl Iterator<Item = (&'r Root, &'r Object)> {
     let is_it = move |object: &Object| matches!(object.source.place, Place::Generator { field: "secretGenerator", entry } if entry == index);
     resolution.of_file(kustomization).filter(move |(_, object)| is_it(object))
 }
@@ -31,13 +31,12 @@ pub(super) fn built_of<'r>(
 /// # Errors
 /// No root builds it and nothing was typed; a root leaves the namespace open; what was typed leaves a place out. None
 /// has a place yet.
-pub(super) fn scope_for(built: &[(&str, &Object)], name: &str, asked: &Asked<'_>) -> Result<Scope, CliError> {
+pub(super) fn scope_for(built: &[(&Root, &Object)], name: &str, asked: &Asked<'_>) -> Result<Scope, CliError> {
     let mut patterns = Vec::new();
     for (root, object) in built {
-        let shown = if root.is_empty() { "." } else { root };
         let namespace = match (object.namespace.as_deref(), asked.namespace) {
             (Some(built), Some(typed)) if built != typed => {
-                let fact = format!("{name}: {shown} puts it into {built}, -n says {typed}");
+                let fact = format!("{name}: {root} puts it into {built}, -n says {typed}");
                 return Err(CliError::usage(fact).hint("leave -n out: kustomize says where it goes"));
             }
             (built, typed) => built.or(typed),
@@ -46,7 +45,7 @@ pub(super) fn scope_for(built: &[(&str, &Object)], name: &str, asked: &Asked<'_>
             if asked.scope.is_some() {
                 continue;
             }
-            let fact = format!("{name}: {shown} builds it, and no namespace is set on the way");
+            let fact = format!("{name}: {root} builds it, and no namespace is set on the way");
             return Err(CliError::input(fact)
                 .hint(format!("set `namespace:` there, or give -n NAMESPACE, or --scope 'NAMESPACE/{name}'")));
         };
@@ -54,7 +53,7 @@ pub(super) fn scope_for(built: &[(&str, &Object)], name: &str, asked: &Asked<'_>
             CliError::input(error.to_string()).hint("mend the name, the prefix, the suffix or the namespace")
         })?;
         if let Some(scope) = asked.scope.filter(|scope| !scope.patterns().iter().any(|wide| wide.covers(&pattern))) {
-            let fact = format!("--scope {scope} leaves out {pattern}, where {shown} builds {name}");
+            let fact = format!("--scope {scope} leaves out {pattern}, where {root} builds {name}");
             return Err(CliError::usage(fact).hint("leave --scope out: kustomize says where it goes"));
         }
         patterns.push(pattern);

@@ -1,7 +1,9 @@
-//! The overlays of a tree, and the namespace that each kustomization gives.
+//! The overlays of a tree, and the namespace that each kustomization gives, or what deploys its folder.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ageseal::kustomize::{Options, Reach, Resolution, Root, Step, resolve};
 use ageseal::manifest::names::namespace_fault;
 use ageseal::policy::is_name;
 use ageseal::yaml::Stream;
@@ -35,8 +37,19 @@ pub struct Overlay {
     pub path: String,
     /// Its own name, which is also the name of its recipients.
     pub name: String,
-    /// The namespace that its kustomization gives, and the kustomization; or why there is none.
-    pub namespace: Result<(String, String), String>,
+    /// The namespace that its kustomization gives, or what deploys it; or why there is none.
+    pub namespace: Result<Said, String>,
+}
+
+/// A namespace, and who says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The namespace.
+    pub namespace: String,
+    /// The file, from the top.
+    pub file: String,
+    /// The field there.
+    pub field: String,
 }
 
 /// Looks through the tree below a folder; links and other repositories are not entered.
@@ -70,7 +83,34 @@ pub fn find(top: &Path) -> Tree {
         }
     }
     tree.second = second;
+    let resolution = resolve(&files::Tree::new(top, BTreeMap::new()), &Options::default().passing_over_missing());
+    for overlay in &mut tree.overlays {
+        if let Some(namespace) = deployed(&resolution, &overlay.path) {
+            overlay.namespace = namespace;
+        }
+    }
     tree
+}
+
+/// The namespace that Flux or Argo CD sets for a folder, and where; nothing if none is known to deploy it, or sets one.
+fn deployed(resolution: &Resolution, path: &str) -> Option<Result<Said, String>> {
+    let means = |root: &Root, reach: &Reach| !root.is_bare() && reach.starts.contains(path);
+    let refused = resolution.refused.iter().find(|(root, reach)| means(root, reach));
+    if let Some(refusal) = refused.and_then(|(root, _)| resolution.roots.get(root)?.as_ref().err()) {
+        return Some(Err(refusal.to_string()));
+    }
+    let said = resolution.namespaces.iter().filter(|(root, _)| &*root.folder == path);
+    let said: BTreeMap<&String, &Step> = said.map(|(_, (namespace, step))| (namespace, step)).collect();
+    let (namespace, step) = said.first_key_value()?;
+    if said.len() > 1 {
+        let all: Vec<&str> = said.keys().map(|namespace| namespace.as_str()).collect();
+        return Some(Err(format!("it is deployed into several namespaces: {}", all.join(", "))));
+    }
+    let field = step.what.split(':').next().unwrap_or_default().to_owned();
+    Some(match namespace_fault(namespace) {
+        None => Ok(Said { namespace: (*namespace).clone(), file: step.file.clone(), field }),
+        Some(fault) => Err(format!("{}:{}: this is not a namespace: {fault}", step.file, step.line)),
+    })
 }
 
 fn is_entered(entry: &DirEntry) -> bool {
@@ -101,7 +141,11 @@ fn overlay(top: &Path, folder: &Path) -> Result<Overlay, String> {
     if name == RECOVERY {
         return Err("its name is the one of the recovery recipient".to_owned());
     }
-    let namespace = namespace(folder).map(|(namespace, file)| (namespace, format!("{path}/{file}")));
+    let namespace = namespace(folder).map(|(namespace, file)| Said {
+        namespace,
+        file: format!("{path}/{file}"),
+        field: "namespace".to_owned(),
+    });
     Ok(Overlay { path, name, namespace })
 }
 
@@ -142,7 +186,7 @@ mod tests {
 
     fn shown(tree: &Tree) -> Vec<String> {
         let namespace = |overlay: &Overlay| match &overlay.namespace {
-            Ok((namespace, file)) => format!("{} {namespace} {file}", overlay.path),
+            Ok(said) => format!("{} {} {}: {}", overlay.path, said.namespace, said.file, said.field),
             Err(reason) => format!("{}: {reason}", overlay.path),
         };
         tree.overlays.iter().map(namespace).collect()
@@ -165,12 +209,43 @@ mod tests {
         assert_eq!(
             shown(&tree),
             [
-                "apps/a/envs/test t apps/a/envs/test/kustomization.yml",
+                "apps/a/envs/test t apps/a/envs/test/kustomization.yml: namespace",
                 "clusters/eu: it has no kustomization.yaml",
-                "overlays/prod shop-prod overlays/prod/kustomization.yaml",
+                "overlays/prod shop-prod overlays/prod/kustomization.yaml: namespace",
             ]
         );
         assert_eq!(tree.second, Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn what_deploys_an_overlay_says_its_namespace() {
+        let flux = |path: &str, namespace: &str| {
+            format!(
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: x}}\nspec:\n  path: {path}\n  targetNamespace: {namespace}\n  sourceRef: {{kind: GitRepository, name: x}}\n"
+            )
+        };
+        let plain = "resources: [db.sealed.yaml]\n";
+        let argo = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: x}\nspec:\n  source: {path: overlays/f}\n  destination: {namespace: filled}\n";
+        let (_dir, tree) = tree(&[
+            ("flux/a.yaml", &flux("./overlays/a", "shop-a")),
+            ("flux/b.yaml", &format!("{}---\n{}", flux("./overlays/b", "one"), flux("./overlays/b", "two"))),
+            ("flux/c.yaml", &flux("./overlays/c", "${ns}")),
+            ("flux/d.yaml", &flux("./overlays/d", "Shop")),
+            ("argo.yaml", argo),
+            ("overlays/a/kustomization.yaml", "namespace: own\nresources: [db.sealed.yaml]\n"),
+            ("overlays/b/kustomization.yaml", plain),
+            ("overlays/c/kustomization.yaml", plain),
+            ("overlays/d/kustomization.yaml", plain),
+            ("overlays/e/kustomization.yaml", plain),
+            ("overlays/f/kustomization.yaml", plain),
+        ]);
+        let shown = shown(&tree);
+        assert_eq!(shown[0], "overlays/a shop-a flux/a.yaml: targetNamespace");
+        assert_eq!(shown[1], "overlays/b: it is deployed into several namespaces: one, two");
+        assert!(shown[2].starts_with("overlays/c: flux/c.yaml:6: spec.targetNamespace holds ${"), "{}", shown[2]);
+        assert!(shown[3].starts_with("overlays/d: flux/d.yaml:6: this is not a namespace"), "{}", shown[3]);
+        assert_eq!(shown[4], "overlays/e: its kustomization.yaml has no namespace");
+        assert_eq!(shown[5], "overlays/f filled argo.yaml: destination.namespace");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ageseal::format::{API_VERSION, DEFAULT_TYPE, KIND};
-use ageseal::kustomize::{Build, Object, Options, Refusal, patched_by, resolve};
+use ageseal::kustomize::{Build, Object, Options, Refusal, Root, patched_by, resolve};
 use ageseal::problem::Location;
 use ageseal::rewrite::{PatchOf, Target};
 use ageseal::scope::{Pattern, Scope};
@@ -103,7 +103,7 @@ pub(super) fn check_typed(listing: &Listing, of: &PatchOf, typed: &Scope) -> Res
         let Some(namespace) = &target.namespace else { continue };
         let exact = target.pattern(namespace).ok();
         if !exact.is_some_and(|exact| typed.patterns().iter().any(|pattern| pattern.covers(&exact))) {
-            let folder = listing.shown(&target.root);
+            let folder = listing.shown(&target.root.folder);
             let fact = format!("--scope {typed} leaves out {}, which is built with this patch", target.shown());
             return Err(CliError::usage(fact).path(&folder).hint(format!(
                 "add --scope '{}', or leave --scope out: kustomize says where it goes",
@@ -141,7 +141,7 @@ pub(super) fn prove(
     if typed {
         let before = resolve(&Tree::new(&listing.top, BTreeMap::new()), &options);
         let after = resolve(&tree, &options);
-        let broken = |(root, now): (&String, &Result<Build, Refusal>)| match (before.roots.get(root), now) {
+        let broken = |(root, now): (&Root, &Result<Build, Refusal>)| match (before.roots.get(root), now) {
             (Some(Ok(_)), Err(refusal)) => Some(told(&listing.top, refusal).hint("nothing was written")),
             _ => None,
         };
@@ -165,7 +165,7 @@ pub(super) fn prove(
         if !exact.is_some_and(|exact| scope.patterns().iter().any(|pattern| pattern.covers(&exact))) {
             let fact =
                 format!("with this patch kustomize would build {}, which the value is not sealed for", target.shown());
-            return Err(CliError::input(fact).path(&listing.shown(root)).hint("nothing was written"));
+            return Err(CliError::input(fact).path(&listing.shown(&root.folder)).hint("nothing was written"));
         }
     }
     Ok(())
@@ -228,7 +228,7 @@ fn check_type(listing: &Listing, object: &Object, of: &PatchOf) -> Result<(), Cl
 }
 
 fn pattern(listing: &Listing, target: &Target) -> Result<Pattern, CliError> {
-    let folder = listing.shown(&target.root);
+    let folder = listing.shown(&target.root.folder);
     let Some(namespace) = &target.namespace else {
         return Err(CliError::input(format!("{}: no namespace anywhere on its way", target.name))
             .path(&folder)

@@ -180,9 +180,11 @@ fn deployment(target: Target, resolution: &Resolution, top: &Path) -> Deployment
     used_by.sort();
     used_by.dedup();
     let name = target.built_name();
-    let shown = from_here(&top.join(&target.root)).display().to_string();
+    let shown = from_here(&top.join(&*target.root.folder)).display().to_string();
     let shown = if shown.is_empty() { ".".to_owned() } else { shown };
-    Deployment { kustomization: target.root, shown, namespace: target.namespace, name, used_by }
+    let by = target.root.layer.as_ref().map(ToString::to_string);
+    let kustomization = target.root.folder.to_string();
+    Deployment { kustomization, by, shown, namespace: target.namespace, name, used_by }
 }
 
 fn patterns(scope: &Scope) -> Vec<String> {

@@ -55,7 +55,11 @@ fn facts(ui: &Ui, document: &Document) {
     }
     fact("read by", &document.read_by());
     for deployment in &document.deployed {
-        let root = if deployment.kustomization.is_empty() { "." } else { &deployment.kustomization };
+        let folder = if deployment.kustomization.is_empty() { "." } else { &deployment.kustomization };
+        let root = match &deployment.by {
+            Some(by) => format!("{folder} ({by})"),
+            None => folder.to_owned(),
+        };
         let used = match deployment.used_by.is_empty() {
             true => String::new(),
             false => format!(", used by {}", few(deployment.used_by.iter().map(String::as_str), USERS)),

@@ -40,6 +40,8 @@ pub struct Document {
 pub struct Deployment {
     /// The folder of the kustomization, from the top of the repository.
     pub kustomization: String,
+    /// The object that deploys the folder, its file and line; none if the kustomization stands for itself.
+    pub by: Option<String>,
     /// The same folder as one would type it here.
     #[serde(skip)]
     pub shown: String,

@@ -43,17 +43,20 @@ struct Group<'a> {
     rows: Vec<Row<'a>>,
 }
 
+/// A folder that is deployed, and by what.
+type Root<'a> = (&'a str, Option<&'a str>);
+
 fn environments(documents: &[Document]) -> Vec<Group<'_>> {
-    let mut by_root: BTreeMap<&str, Vec<(&Document, &Deployment)>> = BTreeMap::new();
+    let mut by_root: BTreeMap<Root<'_>, Vec<(&Document, &Deployment)>> = BTreeMap::new();
     for document in documents {
         for deployment in &document.deployed {
-            by_root.entry(&deployment.shown).or_default().push((document, deployment));
+            by_root.entry((&deployment.shown, deployment.by.as_deref())).or_default().push((document, deployment));
         }
     }
     by_root.into_iter().map(|(root, placed)| environment(root, placed)).collect()
 }
 
-fn environment<'a>(root: &str, mut placed: Vec<(&'a Document, &'a Deployment)>) -> Group<'a> {
+fn environment<'a>((root, by): Root<'_>, mut placed: Vec<(&'a Document, &'a Deployment)>) -> Group<'a> {
     // Its own files, then those that it takes in.
     placed.sort_by_key(|(document, _)| below(&document.shown, root).is_none());
     let first = placed.first().and_then(|(_, deployment)| deployment.namespace.as_deref());
@@ -63,7 +66,8 @@ fn environment<'a>(root: &str, mut placed: Vec<(&'a Document, &'a Deployment)>) 
         let file = below(&document.shown, root).unwrap_or(&document.shown);
         Row::new(document, file, &name, &deployment.used_by)
     };
-    Group { heading: root.to_owned(), namespace, rows: placed.into_iter().map(row).collect() }
+    let heading = by.map_or_else(|| root.to_owned(), |by| format!("{root} ({by})"));
+    Group { heading, namespace, rows: placed.into_iter().map(row).collect() }
 }
 
 /// A path from a folder that it is in.
