@@ -113,7 +113,11 @@ fn other_versions_build_the_cases_alike_but_for_those_that_are_named() {
                 }
             }
         }
-        println!("kustomize {}: {} cases, {builds} builds; not as 5.8 builds them: {apart:?}", builder.name, cases.len());
+        println!(
+            "kustomize {}: {} cases, {builds} builds; not as 5.8 builds them: {apart:?}",
+            builder.name,
+            cases.len()
+        );
     }
     for (case, version, how, why) in DIFFERENCES {
         println!("{case}: {how:?} with {version}: {why}");

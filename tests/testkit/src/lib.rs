@@ -24,7 +24,8 @@ mod vectors;
 pub use command::{Command, Outcome, run};
 pub use programs::{
     ASSETS_VARIABLE, TOOLS_VARIABLE, age, age_keygen, etcd, glua, independent, kube_apiserver, kube_controller_manager,
-    kubectl, kubectl_with_kustomize, kubeseal, kustomize, kustomize_5_6, rsa_oaep, sealed_secrets_controller, sops, target_directory, workspace_root,
+    kubectl, kubectl_with_kustomize, kubeseal, kustomize, kustomize_5_6, rsa_oaep, sealed_secrets_controller, sops,
+    target_directory, workspace_root,
 };
 pub use random::Random;
 pub use scratch::Scratch;
