@@ -14,6 +14,7 @@ mod scopes;
 
 use std::fs;
 
+use ageseal::recipient::KeyRing;
 use repo::{identity, quiet, repo};
 use support::{Run, Scratch};
 
@@ -59,11 +60,17 @@ fn set(t: &Scratch, args: &[&str], value: &str) -> Run {
     quiet(t.run_with(&[&["set", PATCH], args].concat(), value.as_bytes(), &[]))
 }
 
+/// The identity of a name, alone.
+fn ring(t: &Scratch, name: &str) -> KeyRing {
+    let text = fs::read_to_string(identity(t, name)).unwrap();
+    let secret = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY-")).unwrap();
+    KeyRing::new(vec![secret.parse().unwrap()])
+}
+
 /// Opens a stream as the controller does: where it stands, all steps. The reason, or the values.
 fn live(t: &Scratch, text: &str, name: &str) -> Result<Vec<(String, String)>, String> {
     use ageseal::manifest::{SealedManifest, objects};
     use ageseal::open::{Live, open};
-    use ageseal::recipient::KeyRing;
 
     let stream = ageseal::yaml::Stream::parse(text.to_owned()).unwrap();
     let object = objects(&stream)
@@ -71,11 +78,8 @@ fn live(t: &Scratch, text: &str, name: &str) -> Result<Vec<(String, String)>, St
         .unwrap();
     let reading = SealedManifest::read(object.node);
     let document = reading.manifest.unwrap_or_else(|| panic!("{:?}", reading.problems));
-    let text = fs::read_to_string(identity(t, name)).unwrap();
-    let secret = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY-")).unwrap();
-    let ring = KeyRing::new(vec![secret.parse().unwrap()]);
     let live = Live { namespace: document.namespace.as_deref().unwrap_or_default(), name: &document.name };
-    let opened = open(&document.sealed, Some(live), &ring).map_err(|error| error.reason().to_string())?;
+    let opened = open(&document.sealed, Some(live), &ring(t, name)).map_err(|error| error.reason().to_string())?;
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Ok(opened.values.iter().map(|(key, value)| (key.clone(), text(value.expose()))).collect())
 }

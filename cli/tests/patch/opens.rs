@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use super::repo::{b64, holds, identity, refused_with};
-use super::support::built;
-use super::{BASE, K, PATCH, live, set, shop, values};
+use super::repo::{self, b64, holds, identity, refused_with};
+use super::support::{Scratch, built};
+use super::{BASE, K, PATCH, live, ring, set, shop, shop_of, values};
 
 #[test]
 fn the_value_of_prod_opens_in_prod_and_nowhere_else() {
@@ -105,4 +105,52 @@ fn a_base_with_a_namespace_has_its_patch_name_it() {
     let _ = refused_with(&t, &["set", PATCH, "user", "--for", BASE], b"x", 4)
         .says("no namespace")
         .says("namespace shop-prod");
+}
+
+/// A document in which one value has an envelope of its own, and there a further age file of the same data key.
+fn with_also(t: &Scratch, key: &str, reader: &str) -> String {
+    use ageseal::manifest::{SealedManifest, objects};
+    use ageseal::recipient::Recipient;
+
+    let _ = t.run_with(&["set", "-q", BASE, key], b"base-2", &[]).ok();
+    let text = t.read(BASE);
+    let stream = ageseal::yaml::Stream::parse(text.clone()).unwrap();
+    let document = objects(&stream).find_map(|object| SealedManifest::read(object.node).manifest).unwrap();
+    let item = &document.sealed.items[key];
+    let opened =
+        ageseal::open::open(&document.sealed, None, &ring(t, "prod")).unwrap_or_else(|error| panic!("{error}"));
+    let recipient: Recipient = repo::keys()[reader].recipient.parse().unwrap();
+    let file = opened.deks[&item.value.kid].rewrap(&[&recipient]).unwrap();
+    let age: String = file.age.lines().map(|line| format!("            {line}\n")).collect();
+    let also = format!("        also:\n        - recipients: [{}]\n          age: |\n{age}", file.recipients[0]);
+    let start = text.find(&format!("    {key}:\n")).unwrap();
+    let end = start
+        + text[start..].find("-----END AGE ENCRYPTED FILE-----\n").unwrap()
+        + "-----END AGE ENCRYPTED FILE-----\n".len();
+    format!("{}{also}{}", &text[..end], &text[end..])
+}
+
+#[test]
+fn the_further_age_files_of_the_document_do_not_stay_under_a_patch() {
+    let t = shop_of("", "stringData: {password: from-base}\n");
+    t.write(BASE, with_also(&t, "password", "stranger"));
+    // As the value of the document, whoever is named in `also` opens it.
+    let test = built(&t, "overlays/test");
+    assert_eq!(live(&t, &test, "stranger"), values(&[("password", "base-2")]));
+    assert_eq!(live(&t, &test, "test"), values(&[("password", "base-2")]));
+
+    let _ = set(&t, &["password", "--for", BASE, "--wire"], "of-prod").ok();
+    let prod = built(&t, "overlays/prod");
+    assert!(prod.contains("        also: []\n"), "{prod}");
+    assert_eq!(live(&t, &prod, "prod"), values(&[("password", "of-prod")]));
+    assert_eq!(live(&t, &prod, "stranger"), Err("NotARecipient".to_owned()));
+    assert_eq!(live(&t, &built(&t, "overlays/test"), "stranger"), values(&[("password", "base-2")]));
+
+    // A patch that leaves `also` out, as others may write it: who reads the patch opens it all the same.
+    t.write(PATCH, t.read(PATCH).replace("        also: []\n", ""));
+    let prod = built(&t, "overlays/prod");
+    assert_eq!(prod.matches("BEGIN AGE ENCRYPTED FILE").count(), test.matches("BEGIN AGE ENCRYPTED FILE").count());
+    assert_eq!(live(&t, &prod, "prod"), values(&[("password", "of-prod")]));
+    // And who reads what stayed does not get the value, nor the one of the base in its place.
+    assert_eq!(live(&t, &prod, "stranger"), Err("CannotOpen".to_owned()));
 }
