@@ -11,7 +11,7 @@ use ageseal::shadow::{self, Document};
 use ageseal::yaml::Stream;
 use rand_core::OsRng;
 
-use crate::error::CliError;
+use crate::error::{CliError, Errors};
 use crate::files::{self, Batch, Before, Want};
 use crate::repository::{find_top, from_here};
 use crate::ui::Row;
@@ -77,6 +77,11 @@ impl Change {
         })
     }
 
+    /// The document, as a kustomization has it.
+    fn document(&self) -> Document<'_> {
+        Document { name: &self.name, namespace: self.namespace.as_deref() }
+    }
+
     fn of(document: &SealedManifest<'_>) -> Self {
         Self { name: document.name.clone(), namespace: document.namespace.clone(), ..Self::default() }
     }
@@ -112,10 +117,14 @@ pub struct Kustomization {
 }
 
 impl Kustomization {
-    /// Takes a text in which numbers changed, and tells what rolls by it.
-    fn takes(&mut self, stream: Stream, change: &Change) -> Rolls {
+    /// Takes a text in which numbers changed.
+    fn takes(&mut self, stream: Stream) {
         self.stream = stream;
         self.changed = true;
+    }
+
+    /// Tells what rolls by numbers that changed here.
+    fn rolls(&self, change: &Change) -> Rolls {
         let keys: Vec<&str> = change.changed.iter().chain(&change.removed).map(String::as_str).collect();
         let why = if change.unknown { ": the old values could not be compared" } else { "" };
         let keys = format!("the pods, for {}{why}", keys.join(", "));
@@ -139,17 +148,50 @@ impl Shadows {
     ///
     /// # Errors
     /// A kustomization that may have a shadow cannot be read or edited: then whether the pods roll would not be known.
-    pub fn refresh(&mut self, file: &Path, change: &Change) -> Result<Vec<Rolls>, CliError> {
-        let document = Document { name: &change.name, namespace: change.namespace.as_deref() };
-        let changed: BTreeSet<&str> = change.changed.iter().map(String::as_str).collect();
-        let removed: BTreeSet<&str> = change.removed.iter().map(String::as_str).collect();
-        let mut rolls = Vec::new();
-        for path in self.listing(file, may_generate)? {
-            let Some(Some(kustomization)) = self.known.get_mut(&path) else { continue };
-            let refreshed = shadow::refresh(&kustomization.stream, document, &changed, &removed, &mut OsRng)
-                .map_err(|problem| CliError::problem(&kustomization.path, &problem))?;
-            rolls.extend(refreshed.map(|stream| kustomization.takes(stream, change)));
+    pub fn refresh(&mut self, file: &Path, change: &Change) -> Result<Vec<Rolls>, Errors> {
+        Ok(self.refresh_all(&[(file, change)])?.swap_remove(0))
+    }
+
+    /// Keeps the shadows of many documents in step: as [`refresh`](Self::refresh), with one edit a kustomization.
+    ///
+    /// Gives back what rolls by each of them, in their order.
+    ///
+    /// # Errors
+    /// Every kustomization that may have a shadow and cannot be read or edited.
+    pub fn refresh_all(&mut self, changes: &[(&Path, &Change)]) -> Result<Vec<Vec<Rolls>>, Errors> {
+        let mut errors = Vec::new();
+        let mut listed: BTreeMap<PathBuf, Vec<usize>> = BTreeMap::new();
+        for (index, (file, _)) in changes.iter().enumerate() {
+            match self.listing(file, may_generate) {
+                Ok(paths) => paths.into_iter().for_each(|path| listed.entry(path).or_default().push(index)),
+                Err(error) => errors.push(error),
+            }
         }
+        let keys: Vec<_> = changes.iter().map(|(_, change)| (texts(&change.changed), texts(&change.removed))).collect();
+        let mut rolls = vec![Vec::new(); changes.len()];
+        for (path, indices) in listed {
+            let Some(Some(kustomization)) = self.known.get_mut(&path) else { continue };
+            let all: Vec<_> = indices
+                .iter()
+                .map(|&index| {
+                    let (change, (changed, removed)) = (changes[index].1, &keys[index]);
+                    shadow::Changes { document: change.document(), changed, removed }
+                })
+                .collect();
+            match shadow::refresh_all(&kustomization.stream, &all, &mut OsRng) {
+                Ok(Some((stream, moved))) => {
+                    kustomization.takes(stream);
+                    for (index, _) in indices.into_iter().zip(moved).filter(|(_, moved)| *moved) {
+                        rolls[index].push(kustomization.rolls(changes[index].1));
+                    }
+                }
+                Ok(None) => {}
+                Err(problems) => {
+                    errors.extend(problems.iter().map(|problem| CliError::problem(&kustomization.path, problem)));
+                }
+            }
+        }
+        Errors::none_or(errors)?;
         Ok(rolls)
     }
 
@@ -169,10 +211,10 @@ impl Shadows {
         base: Option<&Path>,
     ) -> Result<Option<Rolls>, CliError> {
         // kustomize merges into a generator that is written with the same namespace.
-        let document = Document { name: &change.name, namespace: change.namespace.as_deref() };
         let written = match base {
             Some(base) => self.listing(base, may_generate)?.iter().find_map(|path| {
-                shadow::namespace_of(&self.get(path)?.stream, document).map(|namespace| namespace.map(str::to_owned))
+                shadow::namespace_of(&self.get(path)?.stream, change.document())
+                    .map(|namespace| namespace.map(str::to_owned))
             }),
             None => None,
         };
@@ -186,11 +228,14 @@ impl Shadows {
         }
         let Some(Some(known)) = self.known.get_mut(&canonical) else { return Ok(None) };
         let document = Document { name: &change.name, namespace: namespace.as_deref() };
-        let changed: BTreeSet<&str> = change.changed.iter().map(String::as_str).collect();
-        let removed: BTreeSet<&str> = change.removed.iter().map(String::as_str).collect();
-        let refreshed = shadow::refresh_merged(&known.stream, document, &changed, &removed, add, &mut OsRng)
+        let (changed, removed) = (texts(&change.changed), texts(&change.removed));
+        let changes = shadow::Changes { document, changed: &changed, removed: &removed };
+        let refreshed = shadow::refresh_merged(&known.stream, changes, add, &mut OsRng)
             .map_err(|problem| CliError::problem(&known.path, &problem))?;
-        Ok(refreshed.map(|stream| known.takes(stream, change)))
+        Ok(refreshed.map(|stream| {
+            known.takes(stream);
+            known.rolls(change)
+        }))
     }
 
     /// Takes over a kustomization that is about to be written for another reason: it is written together with the rest.
@@ -280,6 +325,10 @@ pub fn rolls_at_all(targets: &[Target], rolls: bool) -> Option<CliError> {
 pub fn may_generate(bytes: &[u8]) -> bool {
     const FIELD: &[u8] = b"secretGenerator";
     bytes.windows(FIELD.len()).any(|word| word.eq_ignore_ascii_case(FIELD))
+}
+
+fn texts(keys: &BTreeSet<String>) -> BTreeSet<&str> {
+    keys.iter().map(String::as_str).collect()
 }
 
 fn canonical(path: &Path) -> Result<PathBuf, CliError> {

@@ -5,9 +5,8 @@
 mod repo;
 mod support;
 
-use ageseal_testkit::{kustomize, run};
 use repo::{CANARY, get, git_repo, identity, leak};
-use support::Scratch;
+use support::{Scratch, built};
 
 const SOURCE: &str = "base/db.secret.yaml";
 const FILE: &str = "base/db.sealed.yaml";
@@ -34,15 +33,9 @@ fn pod(key: &str) -> String {
     )
 }
 
-fn built(t: &Scratch, folder: &str) -> Vec<u8> {
-    let outcome = run(kustomize(), ["build".as_ref(), t.path(folder).as_os_str()], "");
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr_text());
-    outcome.stdout
-}
-
 /// What `check -` says of what the real kustomize builds.
 fn check_built(t: &Scratch, folder: &str) -> support::Run {
-    t.run_with(&["check", "-"], &built(t, folder), &[])
+    t.run_with(&["check", "-"], built(t, folder).as_bytes(), &[])
 }
 
 fn scope(t: &Scratch, path: &str) -> Vec<String> {

@@ -5,11 +5,11 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use ageseal_testkit::{Command, age, independent, kustomize, workspace_root};
+use ageseal_testkit::{Command, age, independent, workspace_root};
 use serde_json::Value;
-use support::Scratch;
+use support::{Scratch, built, copy_tree};
 
 /// `NAMESPACE/NAME` of a Secret, and its values in base64.
 type Secrets = BTreeMap<String, BTreeMap<String, String>>;
@@ -17,7 +17,7 @@ type Secrets = BTreeMap<String, BTreeMap<String, String>>;
 /// The shop in a scratch repository with a policy and an identity a name, and nothing sealed yet.
 fn shop(keygen: &[&str]) -> Scratch {
     let scratch = Scratch::new();
-    copy(&workspace_root().join("examples/shop"), &scratch.work());
+    copy_tree(&workspace_root().join("examples/shop"), &scratch.work());
     let _ = scratch.shell("git init -q").ok();
     fs::create_dir_all(scratch.path(".ageseal/recipients")).unwrap();
     fs::copy(scratch.path("policy.example.yaml"), scratch.path(".ageseal/policy.yaml")).unwrap();
@@ -44,19 +44,6 @@ fn names() -> Vec<String> {
     names
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target)
-        } else {
-            fs::copy(entry.path(), target).map(|_| ()).unwrap()
-        }
-    }
-}
-
 fn sealed_files(scratch: &Scratch) -> Vec<PathBuf> {
     let tree = scratch.tree();
     let files: Vec<_> =
@@ -70,12 +57,6 @@ const ROOTS: [&str; 3] = ["overlays/prod", "overlays/test", "system"];
 
 /// The Secret whose name gets a hash.
 const HASHED: &str = "session-store";
-
-/// What kustomize builds of a folder.
-#[track_caller]
-fn built(scratch: &Scratch, folder: &str) -> String {
-    scratch.shell(&format!("'{}' build {folder}", kustomize().display())).ok().stdout
-}
 
 /// What the independent implementation makes of all that kustomize builds, opened where it would stand in a cluster.
 fn opened_independently(scratch: &Scratch) -> Secrets {
@@ -115,7 +96,7 @@ fn without_hash(name: &str) -> String {
 /// sealed files, and without the shadow.
 fn sources(scratch: &Scratch) -> Secrets {
     let plain = Scratch::new();
-    copy(&workspace_root().join("examples/shop"), &plain.work());
+    copy_tree(&workspace_root().join("examples/shop"), &plain.work());
     let tree = scratch.tree();
     for name in tree.keys().filter(|name| name.ends_with("kustomization.yaml")) {
         let folder = name.strip_suffix("kustomization.yaml").unwrap();

@@ -7,20 +7,12 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
-use ageseal_testkit::{kustomize, run, workspace_root};
+use ageseal_testkit::{kustomize, workspace_root};
 use repo::{CANARY, changes, get, leak, refused, repo, state};
-use support::Scratch;
+use support::{Scratch, built, copy_tree};
 
 const POD: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: api}\nspec:\n  template:\n    spec:\n      containers:\n      - name: a\n        env: [{name: P, valueFrom: {secretKeyRef: {name: db, key: password}}}]\n        envFrom: [{secretRef: {name: db}}]\n      volumes:\n      - {name: v, secret: {secretName: tls-files}}\n      imagePullSecrets: [{name: db}]\n";
-
-#[track_caller]
-fn build(t: &Scratch, folder: &str) -> String {
-    let outcome = run(kustomize(), ["build".as_ref(), t.path(folder).as_os_str()], "");
-    assert_eq!(outcome.code, Some(0), "{}", outcome.stderr_text());
-    outcome.stdout_text()
-}
 
 /// The ten characters of a hash as `#`.
 fn without_hashes(text: &str) -> String {
@@ -84,7 +76,7 @@ fn generators() -> Scratch {
 #[test]
 fn kustomize_builds_the_same_but_for_kind_and_data() {
     let t = generators();
-    let before = [kept(&build(&t, "over/prod")), kept(&build(&t, "over/test"))];
+    let before = [kept(&built(&t, "over/prod")), kept(&built(&t, "over/test"))];
     let secrets = before[0].keys().filter(|key| key.starts_with("Secret")).cloned().collect::<Vec<_>>();
     assert_eq!(secrets, ["Secret shop-prod/p-db-#", "Secret shop-prod/p-tls-files"]);
     let run = t
@@ -100,9 +92,9 @@ fn kustomize_builds_the_same_but_for_kind_and_data() {
         .says("git's history keeps the old ones")
         .says("base/kustomization.yaml:6:3   password, user");
     assert_eq!(leak(run.stderr.as_bytes()), None);
-    let built = [build(&t, "over/prod"), build(&t, "over/test")];
-    assert_eq!([kept(&built[0]), kept(&built[1])], before);
-    assert!(!built[0].contains("kind: Secret\n") && built[0].matches("kind: SealedSecret").count() == 2);
+    let now = [built(&t, "over/prod"), built(&t, "over/test")];
+    assert_eq!([kept(&now[0]), kept(&now[1])], before);
+    assert!(!now[0].contains("kind: Secret\n") && now[0].matches("kind: SealedSecret").count() == 2);
     for (file, key, value) in [
         ("base/db.sealed.yaml", "password", CANARY.to_owned()),
         ("base/db.sealed.yaml", "user", "u".to_owned()),
@@ -126,7 +118,7 @@ fn kustomize_builds_the_same_but_for_kind_and_data() {
     );
     assert_eq!(leak(text.as_bytes()), None);
     // What is built opens where it is built for.
-    let name = built[0].lines().find_map(|line| line.strip_prefix("  name: p-db-")).unwrap();
+    let name = now[0].lines().find_map(|line| line.strip_prefix("  name: p-db-")).unwrap();
     assert_eq!(name.len(), 10);
     // Once more there is nothing to do.
     let state_before = state(&t);
@@ -137,25 +129,15 @@ fn kustomize_builds_the_same_but_for_kind_and_data() {
         .run_with(&["set", "base/db.sealed.yaml", "password"], b"new", &[])
         .ok()
         .says("rolls      the pods, for password");
-    let after = build(&t, "over/prod");
-    assert!(after != built[0] && !after.contains(name));
+    let after = built(&t, "over/prod");
+    assert!(after != now[0] && !after.contains(name));
     assert_eq!(kept(&after), before[0]);
-}
-
-/// Copies a folder.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to)) }
-    }
 }
 
 #[test]
 fn the_example_moves_in_as_its_readme_says() {
     let t = Scratch::new();
-    copy(&workspace_root().join("examples/generators"), &t.work());
+    copy_tree(&workspace_root().join("examples/generators"), &t.work());
     let readme = t.read("README.md");
     let script = readme.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
     let (kustomize, after) = (kustomize().display(), script.split_once('\n').unwrap().1);
@@ -166,19 +148,19 @@ fn the_example_moves_in_as_its_readme_says() {
         run.stdout.lines().filter(|line| line.starts_with(['<', '>'])).map(|line| line[1..].trim()).collect();
     assert!(changed.contains(&"kind: SealedSecret"), "{}", run.stdout);
     for overlay in ["overlays/prod", "overlays/test"] {
-        let built = build(&t, overlay);
+        let built = built(&t, overlay);
         assert!(!built.contains("kind: Secret\n") && built.matches("kind: SealedSecret\n").count() == 3, "{built}");
         let _ = t.run_with(&["check", "-"], built.as_bytes(), &[]).ok();
     }
     let plain = Scratch::new();
-    copy(&workspace_root().join("examples/generators"), &plain.work());
+    copy_tree(&workspace_root().join("examples/generators"), &plain.work());
     for overlay in ["overlays/prod", "overlays/test"] {
-        assert_eq!(kept(&build(&t, overlay)), kept(&build(&plain, overlay)));
+        assert_eq!(kept(&built(&t, overlay)), kept(&built(&plain, overlay)));
     }
     // What it says to delete is needed no more.
     let _ = t.shell("rm base/app.env base/signing/hmac.txt").ok();
     let _ = t.run(&["check"]).ok();
-    let _ = build(&t, "overlays/prod");
+    let _ = built(&t, "overlays/prod");
 }
 
 #[test]
@@ -196,9 +178,9 @@ fn namespaces_are_those_of_the_build_or_typed() {
     let t = repo();
     let kustomization = "secretGenerator:\n- name: db\n  namespace: shop-prod\n  literals: [a=b]\n";
     t.write("prod/kustomization.yaml", kustomization);
-    let before = kept(&build(&t, "prod"));
+    let before = kept(&built(&t, "prod"));
     let _ = t.run(&["import", "generator", "prod"]).ok().says("opens as   shop-prod/db-{hash}");
-    assert_eq!(kept(&build(&t, "prod")), before);
+    assert_eq!(kept(&built(&t, "prod")), before);
     assert!(t.read("prod/db.sealed.yaml").contains("  name: db\n  namespace: shop-prod\n"));
 
     let t = repo();

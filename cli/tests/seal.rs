@@ -7,9 +7,9 @@ mod support;
 
 use std::fs;
 
-use ageseal_testkit::{age, independent, kustomize, run};
+use ageseal_testkit::{age, independent, run};
 use repo::{CANARY, b64, changes, get, holds, identity, leak, open, refused, refused_with, repo, secret, state};
-use support::Scratch;
+use support::{Scratch, built};
 
 const SOURCE: &str = "prod/db.secret.yaml";
 const FILE: &str = "prod/db.sealed.yaml";
@@ -259,10 +259,9 @@ fn in_place_keeps_what_is_not_ours() {
         assert!(open(&t, "prod/db.yaml", "prod").ok().stdout.contains("app: db"), "{what}: the label is the Secret's");
         // Kustomize reads what was written.
         t.write("prod/kustomization.yaml", "resources: [db.yaml]\n");
-        let built = run(kustomize(), ["build".as_ref(), t.path("prod").as_os_str()], "");
-        assert_eq!(built.code, Some(0), "{what}: {}", built.stderr_text());
+        let built = built(&t, "prod");
         let id = identity(&t, "prod");
-        let piped = t.run_with(&["get", "-", "password", "-i", &id], &built.stdout, &[]).ok();
+        let piped = t.run_with(&["get", "-", "password", "-i", &id], built.as_bytes(), &[]).ok();
         assert_eq!(piped.stdout, "hunter22hunter", "{what}");
     }
 }

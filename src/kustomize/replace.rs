@@ -150,7 +150,15 @@ pub(super) fn apply(replacements: &[Replacement], acc: &mut Acc) -> Result<(), R
         let (source, mut value) = replacement.value(acc)?;
         for target in &replacement.targets {
             for (index, resource) in acc.resources.iter_mut().enumerate() {
-                if !target.chooses(resource) {
+                let chosen = target.chooses(resource, Selector::selects_id);
+                if chosen != target.chooses(resource, Selector::selects_id_as_written) {
+                    target.write_unsure(resource, chosen)?;
+                    if source == Some(index) {
+                        value = replacement.again(resource)?.unwrap_or(value);
+                    }
+                    continue;
+                }
+                if !chosen {
                     continue;
                 }
                 for path in &target.paths {
@@ -246,14 +254,42 @@ fn or_default(namespace: &str) -> &str {
 }
 
 impl Target {
-    fn chooses(&self, resource: &Res) -> bool {
+    fn chooses(&self, resource: &Res, selects: impl Fn(&Selector, &Id<'_>) -> bool) -> bool {
         let rejected = |selector: &Selector| {
             selector.asks_metadata() && selector.fits_metadata(resource)
-                || !selector.names_nothing() && ids(resource).any(|id| selector.selects_id(&id))
+                || !selector.names_nothing() && ids(resource).any(|id| selects(selector, &id))
         };
         self.select.fits_metadata(resource)
             && !self.reject.iter().any(rejected)
-            && ids(resource).any(|id| self.select.selects_id(&id))
+            && ids(resource).any(|id| selects(&self.select, &id))
+    }
+
+    /// Writes into an object that one version of kustomize chooses and another one does not: 5.6 takes the parts of a
+    /// selector for names, 5.8 for expressions. What stands in the fields then is not known.
+    fn write_unsure(&self, resource: &mut Res, chosen: bool) -> Result<(), Refusal> {
+        let decides = |path: &(String, Vec<Part>)| match path.1.first() {
+            Some(Part::Field(name)) => ["apiVersion", "kind", "metadata"].contains(&name.as_str()),
+            _ => true,
+        };
+        if self.paths.iter().any(decides) {
+            let fact = "a selector of a replacement is a name to some versions of kustomize, and an expression to others: \
+                        they choose different objects";
+            return Err(self
+                .at
+                .unmodelled("selector-of-versions", fact)
+                .hinted("write a target for each object, with its name and namespace as they are"));
+        }
+        let mut written = resource.clone();
+        for path in &self.paths {
+            match self.write(&mut written, path, &Value::hidden()) {
+                // The version that chooses it refuses to build.
+                Err(refusal) if refusal.is_broken() && !chosen => return Ok(()),
+                other => other?,
+            }
+        }
+        self.after(&mut written)?;
+        *resource = written;
+        Ok(())
     }
 
     fn write(&self, resource: &mut Res, path: &(String, Vec<Part>), value: &Value) -> Result<(), Refusal> {

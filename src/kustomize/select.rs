@@ -3,7 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 use super::fields::Fields;
-use super::ident::{Id, group_version};
+use super::ident::{DEFAULT, Id, group_version};
 use super::refusal::{At, Refusal};
 use super::resource::Res;
 use super::value::Value;
@@ -21,6 +21,8 @@ pub(super) struct Selector {
     namespace: Option<Regex>,
     labels: Vec<Requirement>,
     annotations: Vec<Requirement>,
+    /// Group, version, kind, name and namespace as they are written; empty if they are not.
+    written: [String; 5],
     /// Whether `name` was given.
     pub(super) has_name: bool,
 }
@@ -32,11 +34,14 @@ impl Selector {
             fields = fields.lenient();
         }
         let at = fields.at().clone();
+        let mut written: [String; 5] = Default::default();
+        let mut all = written.iter_mut();
         let mut pattern = |name: &'static str| -> Result<Option<Regex>, Refusal> {
-            match fields.text(name)? {
-                Some(entry) => Ok(Some(anchored(&at.line(entry.line), &entry.text)?)),
-                None => Ok(None),
-            }
+            let written = all.next();
+            let Some(entry) = fields.text(name)? else { return Ok(None) };
+            let pattern = anchored(&at.line(entry.line), &entry.text)?;
+            written.into_iter().for_each(|written| written.clone_from(&entry.text));
+            Ok(Some(pattern))
         };
         let [group, version, kind] = [pattern("group")?, pattern("version")?, pattern("kind")?];
         let [name, namespace] = [pattern("name")?, pattern("namespace")?];
@@ -51,6 +56,7 @@ impl Selector {
             namespace,
             labels: requirements(&at, &labels)?,
             annotations: requirements(&at, &annotations)?,
+            written,
         };
         fields.finish()?;
         Ok(selector)
@@ -69,6 +75,16 @@ impl Selector {
     /// Whether it selects one identity, whose namespace is as it is written.
     pub(super) fn selects_id(&self, id: &Id<'_>) -> bool {
         self.fits_kind(id.api_version, id.kind) && fits(&self.name, id.name) && fits(&self.namespace, id.namespace)
+    }
+
+    /// The same where its parts are no expressions, but the names themselves; no namespace is `default`.
+    pub(super) fn selects_id_as_written(&self, id: &Id<'_>) -> bool {
+        let (group, version) = group_version(id.api_version);
+        let or_default = |namespace: &'_ str| if namespace.is_empty() { DEFAULT } else { namespace }.to_owned();
+        let [.., namespace] = &self.written;
+        let parts = self.written.iter().zip([group, version, id.kind, id.name]);
+        parts.into_iter().all(|(written, is)| written.is_empty() || written == is)
+            && (namespace.is_empty() || or_default(namespace) == or_default(id.namespace))
     }
 
     /// Whether it asks for nothing but labels and annotations.

@@ -18,7 +18,7 @@ use super::place::Place;
 use super::plan::scope_conflict;
 use super::seal::unproved;
 use super::size::check_size;
-use super::spec::item_value;
+use super::spec::patch_item_value;
 
 /// What a patch repeats of the document that it patches: kustomize finds the one by the other, and the type is a part of
 /// what each value is bound to.
@@ -183,9 +183,9 @@ fn edit<'a>(
             editor.append_document(&patch_value(of, key, item))
         }
         Some(patch) => match (patch.spec(), patch.spec().and_then(|spec| spec.get("encryptedData"))) {
-            (_, Some(items)) => editor.set(items, key, &item_value(item), At::Sorted),
+            (_, Some(items)) => editor.set(items, key, &patch_item_value(item), At::Sorted),
             (Some(spec), None) => {
-                let items = Value::Map(vec![(key.to_owned(), item_value(item))]);
+                let items = Value::Map(vec![(key.to_owned(), patch_item_value(item))]);
                 editor.insert(spec, "encryptedData", &items, At::Last)
             }
             (None, None) => return Err(Problem::error("no-spec", "there is no spec").at(patch.node.location())),
@@ -215,7 +215,7 @@ fn patch_value(of: &PatchOf, key: &str, item: &Item) -> Value {
     if of.secret_type != DEFAULT_TYPE {
         spec.push(("type", Value::Str(of.secret_type.clone())));
     }
-    spec.push(("encryptedData", Value::map([(key, item_value(item))])));
+    spec.push(("encryptedData", Value::map([(key, patch_item_value(item))])));
     Value::map([
         ("apiVersion", Value::Plain(API_VERSION.to_owned())),
         ("kind", Value::Plain(KIND.to_owned())),
@@ -282,6 +282,7 @@ mod tests {
             "apiVersion: ageseal.dev/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: db\nspec:\n  type: kubernetes.io/basic-auth\n  encryptedData:\n    password:\n      value: ags1."
         ), "{}", made.text());
         assert!(made.text().contains("\n      scope:\n      - 'shop-prod/db'\n      envelope:\n        recipients: ["));
+        assert!(made.text().ends_with("-----END AGE ENCRYPTED FILE-----\n        also: []\n"), "{}", made.text());
         let root = made.documents().next().unwrap().root().unwrap();
         let patch = SealedManifest::read(root).manifest.unwrap();
         assert!(patch.is_patch());

@@ -19,6 +19,21 @@ pub fn item_value(item: &Item) -> Value {
     Value::Map(entries)
 }
 
+/// The item of an overlay patch: its envelope says `also` even if it has none.
+///
+/// kustomize merges envelopes deeply. Without it the further age files of the document's own envelope would stay under that
+/// of the patch, and whoever reads those alone would be told that the value is damaged, where it is not for them.
+pub fn patch_item_value(item: &Item) -> Value {
+    let mut value = item_value(item);
+    let none = item.envelope.as_ref().is_some_and(|envelope| envelope.also.is_empty());
+    if let (true, Value::Map(entries)) = (none, &mut value)
+        && let Some((_, Value::Map(envelope))) = entries.iter_mut().find(|(name, _)| name == "envelope")
+    {
+        envelope.push(("also".to_owned(), Value::FlowSeq(Vec::new())));
+    }
+    value
+}
+
 /// `{recipients, age, also?}`.
 pub fn envelope_value(envelope: &Envelope) -> Value {
     let mut entries = file_entries(&envelope.file);

@@ -46,11 +46,22 @@ pub fn add(
         let there = literals(&entry)?;
         let lacking = sealed.keys.iter().filter(|key| there.iter().all(|(_, name, _)| name != *key));
         let lacking: BTreeSet<&str> = lacking.copied().collect();
-        return change(kustomization, &entry, &lacking, &BTreeSet::new(), rng);
+        return change_alone(kustomization, &entry, &lacking, &BTreeSet::new(), rng);
     }
     let mut editor = Editor::new(kustomization);
     append(&mut editor, root, "secretGenerator", shadow(sealed, rng))?;
     finish(editor).map(Some)
+}
+
+/// What becomes of the values of one document.
+#[derive(Clone, Copy, Debug)]
+pub struct Changes<'a> {
+    /// The document.
+    pub document: Document<'a>,
+    /// The keys whose values changed or are new.
+    pub changed: &'a BTreeSet<&'a str>,
+    /// The keys that went.
+    pub removed: &'a BTreeSet<&'a str>,
 }
 
 /// Keeps a shadow in step with its document: a new number for each key whose value changed or is new, none any more for
@@ -62,16 +73,67 @@ pub fn add(
 /// The shadow is written in a way that cannot be edited.
 pub fn refresh(
     kustomization: &Stream,
-    document: Document<'_>,
-    changed: &BTreeSet<&str>,
-    removed: &BTreeSet<&str>,
+    changes: Changes<'_>,
     rng: &mut impl CryptoRngCore,
 ) -> Result<Option<Stream>, Problem> {
-    let entry = root(kustomization).and_then(|root| entry_for(root, document));
-    match entry.filter(|entry| entry.local && entry.hashed && !entry.of_files) {
-        Some(entry) => change(kustomization, &entry, changed, removed, rng),
-        None => Ok(None),
+    match refresh_all(kustomization, &[changes], rng) {
+        Ok(refreshed) => Ok(refreshed.map(|(stream, _)| stream)),
+        Err(mut problems) => Err(problems.swap_remove(0)),
     }
+}
+
+/// Keeps the shadows of several documents in step, in one edit of their kustomization; says for each of the changes whether
+/// a shadow moved by it.
+///
+/// None if nothing changed. Documents that share a shadow share its numbers: a key that changed in one of them and went from
+/// another one has a new number.
+///
+/// # Errors
+/// Every shadow that is written in a way that cannot be edited, at least one.
+pub fn refresh_all(
+    kustomization: &Stream,
+    changes: &[Changes<'_>],
+    rng: &mut impl CryptoRngCore,
+) -> Result<Option<(Stream, Vec<bool>)>, Vec<Problem>> {
+    let Some(root) = root(kustomization) else { return Ok(None) };
+    let mut shadows: Vec<(Entry<'_>, BTreeSet<&str>, BTreeSet<&str>)> = Vec::new();
+    let shadow_of: Vec<Option<usize>> = changes
+        .iter()
+        .map(|one| {
+            let entry = entry_for(root, one.document)?;
+            if !entry.local || !entry.hashed || entry.of_files {
+                return None;
+            }
+            let there = shadows.iter().position(|(other, ..)| other.node == entry.node);
+            let at = there.unwrap_or_else(|| {
+                shadows.push((entry, BTreeSet::new(), BTreeSet::new()));
+                shadows.len() - 1
+            });
+            shadows[at].1.extend(one.changed);
+            shadows[at].2.extend(one.removed);
+            Some(at)
+        })
+        .collect();
+    let mut editor = Editor::new(kustomization);
+    let (mut moved, mut problems) = (Vec::new(), Vec::new());
+    for (entry, changed, removed) in &shadows {
+        let removed = removed.difference(changed).copied().collect();
+        match change(&mut editor, entry, changed, &removed, rng) {
+            Ok(moves) => moved.push(moves),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    if editor.is_empty() {
+        return Ok(None);
+    }
+    let stream = finish(editor).map_err(|problem| vec![problem])?;
+    let by_it = |(one, at): (&Changes<'_>, &Option<usize>)| {
+        at.is_some_and(|at| moved[at]) && !(one.changed.is_empty() && one.removed.is_empty())
+    };
+    Ok(Some((stream, changes.iter().zip(&shadow_of).map(by_it).collect())))
 }
 
 /// Keeps the numbers of an overlay patch in step, in the kustomization that lists the patch: an entry that merges into the
@@ -84,18 +146,17 @@ pub fn refresh(
 /// The list of generators, or the entry, is written in a way that cannot be edited; hashes are switched off here.
 pub fn refresh_merged(
     kustomization: &Stream,
-    document: Document<'_>,
-    changed: &BTreeSet<&str>,
-    removed: &BTreeSet<&str>,
+    changes: Changes<'_>,
     add: bool,
     rng: &mut impl CryptoRngCore,
 ) -> Result<Option<Stream>, Problem> {
+    let Changes { document, changed, removed } = changes;
     let root = mapping(kustomization)?;
     if entry_for(root, document).is_some() {
-        return refresh(kustomization, document, changed, removed, rng);
+        return refresh(kustomization, changes, rng);
     }
     if let Some(entry) = merged_entry_for(root, document) {
-        return change(kustomization, &entry, changed, removed, rng);
+        return change_alone(kustomization, &entry, changed, removed, rng);
     }
     if !add || (changed.is_empty() && removed.is_empty()) {
         return Ok(None);
@@ -180,22 +241,33 @@ fn append<'a>(editor: &mut Editor<'a>, root: Node<'a>, name: &str, item: Value) 
     done.map_err(|error| cannot(&error))
 }
 
-/// Changes the numbers of a shadow.
-fn change(
+/// Changes the numbers of one shadow; none if nothing changed.
+fn change_alone(
     kustomization: &Stream,
     entry: &Entry<'_>,
     changed: &BTreeSet<&str>,
     removed: &BTreeSet<&str>,
     rng: &mut impl CryptoRngCore,
 ) -> Result<Option<Stream>, Problem> {
-    let there = literals(entry)?;
     let mut editor = Editor::new(kustomization);
+    if change(&mut editor, entry, changed, removed, rng)? { finish(editor).map(Some) } else { Ok(None) }
+}
+
+/// Changes the numbers of a shadow, and says whether there was something to change.
+fn change<'a>(
+    editor: &mut Editor<'a>,
+    entry: &Entry<'a>,
+    changed: &BTreeSet<&str>,
+    removed: &BTreeSet<&str>,
+    rng: &mut impl CryptoRngCore,
+) -> Result<bool, Problem> {
+    let there = literals(entry)?;
     // A key that had no number moves the hash too: by a number that is not of any key.
     let has_number = |key: &str| there.iter().any(|(_, name, _)| *name == key);
     let moves = !changed.is_empty() || removed.iter().any(|key| !has_number(key));
     let Some(list) = entry.literals else {
         if !moves {
-            return Ok(None);
+            return Ok(false);
         }
         let names = if changed.is_empty() { vec![REVISION] } else { changed.iter().copied().collect() };
         let numbers = Value::Seq(names.into_iter().map(|key| number(key, rng)).collect());
@@ -205,9 +277,9 @@ fn change(
             Some((_, null)) => editor.replace(null, &numbers),
             None => editor.insert(entry.node, "literals", &numbers, Place::Last),
         };
-        done.map_err(|error| cannot(&error))?;
-        return finish(editor).map(Some);
+        return done.map(|()| true).map_err(|error| cannot(&error));
     };
+    let mut touched = false;
     for (index, name, node) in &there {
         let done = if removed.contains(name) {
             editor.remove_item(list, *index)
@@ -219,24 +291,27 @@ fn change(
             }
             editor.replace(*node, &number(name, rng))
         } else {
-            Ok(())
+            continue;
         };
         done.map_err(|error| cannot(&error))?;
+        touched = true;
     }
     let sorted = there.is_sorted_by_key(|(_, name, _)| *name);
-    for key in changed.iter().filter(|key| there.iter().all(|(_, name, _)| name != *key)) {
+    for key in changed.iter().filter(|key| !has_number(key)) {
         let place =
             there.iter().find(|(_, name, _)| sorted && *name > *key).map_or(list.items().count(), |found| found.0);
         editor.insert_item(list, place, &number(key, rng)).map_err(|error| cannot(&error))?;
+        touched = true;
     }
-    if editor.is_empty() && moves {
+    if !touched && moves {
         let done = match there.iter().find(|(_, name, node)| *name == REVISION && node.kind() != Kind::Alias) {
             Some((_, name, node)) => editor.replace(*node, &number(name, rng)),
             None => editor.insert_item(list, list.items().count(), &number(REVISION, rng)),
         };
         done.map_err(|error| cannot(&error))?;
+        touched = true;
     }
-    if editor.is_empty() { Ok(None) } else { finish(editor).map(Some) }
+    Ok(touched)
 }
 
 /// The numbers of a shadow: the index of each, its data key, where it stands.

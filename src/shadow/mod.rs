@@ -25,5 +25,5 @@ mod entry;
 mod tests;
 
 pub(crate) use edit::REVISION;
-pub use edit::{Sealed, add, list_configuration, refresh, refresh_merged, turn};
+pub use edit::{Changes, Sealed, add, list_configuration, refresh, refresh_all, refresh_merged, turn};
 pub use entry::{Document, Found, configurations, find, namespace_of, switches_hashes_off};

@@ -23,7 +23,9 @@ fn refreshed(text: &str, changed: &[&str], removed: &[&str]) -> Option<String> {
     let leak = |keys: &[&str]| -> Vec<&'static str> {
         keys.iter().map(|key| &*Box::leak((*key).to_owned().into_boxed_str())).collect()
     };
-    let made = refresh(&stream(text), DB, &set(&leak(changed)), &set(&leak(removed)), &mut OsRng).unwrap();
+    let (changed, removed) = (set(&leak(changed)), set(&leak(removed)));
+    let changes = Changes { document: DB, changed: &changed, removed: &removed };
+    let made = refresh(&stream(text), changes, &mut OsRng).unwrap();
     made.map(|stream| stream.text().to_owned())
 }
 
@@ -104,7 +106,63 @@ fn only_the_lines_of_what_changed_change() {
     let alias = SHADOW.replace("  - |-\n    user=", "  - &u |-\n    user=") + "  - *u\n";
     let text = stream(&alias);
     let user = BTreeSet::from(["user"]);
-    assert_eq!(refresh(&text, DB, &user, &BTreeSet::new(), &mut OsRng).unwrap_err().code, "cannot-edit");
+    let changes = Changes { document: DB, changed: &user, removed: &BTreeSet::new() };
+    assert_eq!(refresh(&text, changes, &mut OsRng).unwrap_err().code, "cannot-edit");
+}
+
+#[test]
+fn many_shadows_are_kept_in_step_in_one_edit() {
+    let names: Vec<String> = (0..40).map(|number| format!("db{number}")).collect();
+    let entry =
+        |name: &String| SHADOW.split_once("roll by it\n").unwrap().1.replace("name: db", &format!("name: {name}"));
+    let text = format!("secretGenerator:\n{}", names.iter().map(entry).collect::<String>());
+    let (changed, removed, none) = (BTreeSet::from(["new", "password"]), BTreeSet::from(["host"]), BTreeSet::new());
+    let document = |name| Document { name, namespace: None };
+    let mut changes: Vec<_> =
+        names.iter().map(|name| Changes { document: document(name), changed: &changed, removed: &removed }).collect();
+    changes[7] = Changes { changed: &none, removed: &none, ..changes[7] };
+    changes.push(Changes { document: document("other"), changed: &changed, removed: &removed });
+    let (made, moved) = refresh_all(&stream(&text), &changes, &mut OsRng).unwrap().unwrap();
+    let expected: Vec<bool> = (0..=40).map(|number| number != 7 && number != 40).collect();
+    assert_eq!(moved, expected);
+    // One after the other comes to the same.
+    let mut one_by_one = stream(&text);
+    for change in &changes {
+        one_by_one = refresh(&one_by_one, *change, &mut OsRng).unwrap().unwrap_or(one_by_one);
+    }
+    assert_eq!(masked(made.text()), masked(one_by_one.text()));
+    let numbers = |text: &str| text.matches("=00000000000000000000").count();
+    assert_eq!((numbers(&text), numbers(made.text())), (120, 39 + 3));
+    assert!(refresh_all(&stream(&text), &changes[7..8], &mut OsRng).unwrap().is_none());
+}
+
+#[test]
+fn documents_that_share_a_shadow_share_its_numbers() {
+    let (host, none) = (BTreeSet::from(["host"]), BTreeSet::new());
+    let in_namespace = |namespace, changed, removed| {
+        let document = Document { name: "db", namespace: Some(namespace) };
+        Changes { document, changed, removed }
+    };
+    let both = [in_namespace("a", &none, &host), in_namespace("b", &host, &none)];
+    let (made, moved) = refresh_all(&stream(SHADOW), &both, &mut OsRng).unwrap().unwrap();
+    assert_eq!((masked(made.text()), moved), (masked(SHADOW), vec![true, true]));
+    assert_ne!(made.text(), SHADOW);
+}
+
+#[test]
+fn every_shadow_that_cannot_be_edited_is_told() {
+    let alias = SHADOW.replace("  - |-\n    user=", "  - &u |-\n    user=") + "  - *u\n";
+    let other = alias.split_once("roll by it\n").unwrap().1.replace("name: db", "name: db2").replace("&u", "&v");
+    let text = format!("{alias}{}", other.replace("*u", "*v"));
+    let user = BTreeSet::from(["user"]);
+    let changes = ["db", "db2"].map(|name| {
+        let document = Document { name, namespace: None };
+        Changes { document, changed: &user, removed: &user }
+    });
+    let problems = refresh_all(&stream(&text), &changes, &mut OsRng).unwrap_err();
+    let lines: Vec<_> = problems.iter().map(|problem| problem.at.unwrap().line).collect();
+    assert_eq!(lines.len(), 2, "{problems:?}");
+    assert!(lines[0] < lines[1], "{problems:?}");
 }
 
 #[test]
@@ -175,7 +233,9 @@ fn an_overlay_has_numbers_of_its_own() {
     let db = Document { name: "db", namespace: None };
     let keys = |keys: &[&'static str]| keys.iter().copied().collect::<BTreeSet<&str>>();
     let merged = |text: &str, changed: &[&'static str], removed: &[&'static str], add| {
-        let made = refresh_merged(&stream(text), db, &keys(changed), &keys(removed), add, &mut OsRng).unwrap();
+        let (changed, removed) = (keys(changed), keys(removed));
+        let changes = Changes { document: db, changed: &changed, removed: &removed };
+        let made = refresh_merged(&stream(text), changes, add, &mut OsRng).unwrap();
         made.map(|made| made.text().to_owned())
     };
     let overlay = "resources: [../base] # all\nsecretGenerator:\n- {name: db, literals: [a=b], behavior: replace}\n";
@@ -195,7 +255,8 @@ fn an_overlay_has_numbers_of_its_own() {
     let third = merged(&second, &["b"], &[], false).unwrap();
     assert!(third != second && third.len() == second.len(), "{third}");
     let off = stream("generatorOptions: {disableNameSuffixHash: true}\n");
-    assert_eq!(refresh_merged(&off, db, &keys(&["a"]), &keys(&[]), true, &mut OsRng).unwrap_err().code, "no-hash");
+    let changes = Changes { document: db, changed: &keys(&["a"]), removed: &keys(&[]) };
+    assert_eq!(refresh_merged(&off, changes, true, &mut OsRng).unwrap_err().code, "no-hash");
     // An entry that replaces is somebody's own.
     assert!(merged(overlay, &["b"], &[], true).unwrap().starts_with(overlay));
     // The shadow itself, where base and patch are listed together.

@@ -8,6 +8,7 @@ use ageseal::kustomize::{Build, Files, LoadRestriction, Memory, Options, Place, 
 use zeroize::Zeroizing;
 
 use crate::archive::{Entry, Tree};
+use crate::builder::KUSTOMIZE;
 use crate::oracle::{self, Built, HASH, Thing};
 
 /// What the values of the Secrets of the case files are.
@@ -84,7 +85,7 @@ pub fn resolved(tree: &Tree) -> Resolution {
 
 /// Both answers.
 pub fn both(tree: &Tree, root: &Path, folder: &str, load_any: bool) -> Both {
-    Both { real: oracle::build(root, folder, load_any), ours: ours(tree, root, folder, load_any) }
+    Both { real: oracle::build(&KUSTOMIZE, root, folder, load_any), ours: ours(tree, root, folder, load_any) }
 }
 
 /// How the two sides agree.

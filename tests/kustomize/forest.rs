@@ -3,7 +3,7 @@
 //! `KUSTOMIZE_TREES` sets how many, `KUSTOMIZE_SEED` the number of the first: the same number gives the same tree. A
 //! tree that fails is cut down to what still fails and printed as a case file.
 
-mod grow;
+pub mod grow;
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use ageseal_testkit::Scratch;
 
 use crate::archive::{self, Entry, Tree};
 use crate::compare::{Agreed, Both, both, compare};
-use crate::parallel;
+use crate::{manual, parallel};
 use grow::Forest;
 
 /// How many trees a normal run tries.
@@ -122,8 +122,18 @@ fn random_trees_are_built_as_kustomize_builds_them() {
         seeds.join(" "),
         told.join("\n\n")
     );
+    let of_versions = codes.get(&(Agreed::Unmodelled, "selector-of-versions")).copied().unwrap_or(0);
+    if (count, first) == (TREES, 0) {
+        let refused = codes.into_iter().filter(|((agreed, _), _)| *agreed == Agreed::Unmodelled);
+        let mut by_code = BTreeMap::<String, usize>::new();
+        refused.for_each(|((_, code), count)| *by_code.entry(code.to_owned()).or_default() += count);
+        assert_eq!(manual::refusals(1), by_code, "docs/kustomize.md, left, has other numbers of random trees");
+        manual::says(&format!("in {TREES} random trees {}", same + unmodelled));
+    }
     // A forest in which nothing stands, or nothing falls, would prove nothing.
     assert!(same * 2 > builds && both_refuse * 20 > builds, "{same} and {both_refuse} of {builds}");
-    // What is refused here on purpose, such as a merge onto stringData, grows now and then by chance.
-    assert!(unmodelled * 100 <= same * 2, "{unmodelled} refusals beside {same} builds");
+    // What is refused here on purpose, such as a merge onto stringData, grows now and then by chance. What hangs on the
+    // version of kustomize is no lack of the resolver, and expressions are in many of these trees.
+    let modelled = unmodelled - of_versions;
+    assert!(modelled * 100 <= same * 2, "{modelled} refusals beside {same} builds");
 }

@@ -1,18 +1,22 @@
 //! The resolver against the real kustomize.
 //!
 //! [`catalogue`]: case files, each with what it shows and what kustomize makes of it. [`forest`]: random trees.
-//! [`bad`]: input that needs no oracle. [`outer`]: what Flux and Argo CD make of a folder.
+//! [`versions`]: the same through other versions of kustomize. [`bad`]: input that needs no oracle. [`outer`]: what Flux and
+//! Argo CD make of a folder.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 // What a run compared, and what it refused, is for whoever reads its output.
 #![allow(clippy::print_stdout)]
 
 mod archive;
 mod bad;
+mod builder;
 mod catalogue;
 mod compare;
 mod forest;
+mod manual;
 mod oracle;
 mod outer;
+mod versions;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

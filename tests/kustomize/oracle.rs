@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use ageseal_testkit::{Command, kustomize};
 use yaml_rust2::{Yaml, YamlLoader};
+
+use crate::builder::Builder;
 
 /// What stands for the ten characters of a hash in a name.
 pub const HASH: &str = "-#";
@@ -34,13 +35,9 @@ pub struct Built {
     pub yaml: Yaml,
 }
 
-/// Builds a folder with the real program; the refusal's text if it refuses.
-pub fn build(root: &Path, folder: &str, load_any: bool) -> Result<Vec<Built>, String> {
-    let mut command = Command::new(kustomize()).arg("build").current_dir(root);
-    if load_any {
-        command = command.args(["--load-restrictor", "LoadRestrictionsNone"]);
-    }
-    let outcome = command.arg(root.join(folder)).env("HOME", root).run();
+/// Builds a folder with a real program; the refusal's text if it refuses.
+pub fn build(builder: &Builder, root: &Path, folder: &str, load_any: bool) -> Result<Vec<Built>, String> {
+    let outcome = builder.command(root, folder, load_any).run();
     if !outcome.success() {
         let text = outcome.stderr_text().replace(root.to_str().unwrap(), "/tree");
         // A panic of kustomize is a refusal like any other; the trace below it says nothing.

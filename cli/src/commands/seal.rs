@@ -188,23 +188,30 @@ fn follow(done: &mut [Done], wired: &[wire::Wired]) -> Result<Shadows, Errors> {
     for one in wired {
         shadows.take_over(&one.path, &one.before, &one.bytes)?;
     }
-    let mut errors = Vec::new();
-    for one in done {
-        let path = match &one.target {
-            Target::Stdout => continue,
-            Target::Source => &one.source,
-            Target::File(path) => path,
-        };
-        for (row, change) in one.rows.iter_mut().zip(&one.changes) {
-            match shadows.refresh(path, change) {
-                Ok(rolls) => {
-                    rolls.iter().for_each(|rolls| *row = rolls.told(std::mem::take(row)));
-                    one.warnings.extend(change.stands_still(&rolls).map(|warning| warning.path(path)));
-                }
-                Err(error) => errors.push(error),
+    let files: Vec<(usize, PathBuf)> = done
+        .iter()
+        .enumerate()
+        .filter_map(|(index, one)| match &one.target {
+            Target::Stdout => None,
+            Target::Source => Some((index, one.source.clone())),
+            Target::File(path) => Some((index, path.clone())),
+        })
+        .collect();
+    let all: &[Done] = done;
+    let changes: Vec<_> = files
+        .iter()
+        .flat_map(|(index, path)| all[*index].changes.iter().map(move |change| (path.as_path(), change)))
+        .collect();
+    let mut rolls = shadows.refresh_all(&changes)?.into_iter();
+    for (index, path) in &files {
+        let one = &mut done[*index];
+        for (number, change) in one.changes.iter().enumerate() {
+            let rolls = rolls.next().unwrap_or_default();
+            if let Some(row) = one.rows.get_mut(number) {
+                rolls.iter().for_each(|rolls| *row = rolls.told(std::mem::take(row)));
             }
+            one.warnings.extend(change.stands_still(&rolls).map(|warning| warning.path(path)));
         }
     }
-    Errors::none_or(errors)?;
     Ok(shadows)
 }

@@ -1,5 +1,7 @@
 //! A scratch folder with a home of its own, and the program run in it: nothing of this machine reaches a test.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, unused_imports, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)]
+
+mod build;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -7,6 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
+
+pub use build::{built, copy_tree};
 
 /// A recipient of the plugin of [`Scratch::fake_plugin`].
 pub const FAKE_RECIPIENT: &str = "age1fake1qypqx3dw5w3";

