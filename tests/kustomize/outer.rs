@@ -11,6 +11,7 @@ use ageseal_testkit::{Command, Scratch, kustomize};
 use serde_json::{Value, json};
 
 use crate::archive::{self, Entry, Tree};
+use crate::builder::KUSTOMIZE;
 use crate::compare::{Agreed, Both, compare};
 use crate::{oracle, parallel};
 
@@ -100,7 +101,7 @@ fn both(tree: &Tree, load_any: bool, edit: impl Fn(&Path)) -> Both {
         tree.iter().filter(|(path, _)| !path.starts_with("outer")).map(|(k, v)| (k.clone(), v.clone())).collect();
     archive::write(&copy, scratch.path());
     edit(scratch.path());
-    Both { real: oracle::build(scratch.path(), "app", load_any), ours }
+    Both { real: oracle::build(&KUSTOMIZE, scratch.path(), "app", load_any), ours }
 }
 
 /// Compares all combinations; all of them have to be the same, or refused by both.
