@@ -1,7 +1,7 @@
 //! `ageseal set`: one value of a sealed file or of an overlay patch, without a private key.
 
 mod patch;
-mod targets;
+pub(super) mod targets;
 
 use std::path::{Path, PathBuf};
 
