@@ -130,8 +130,8 @@ codes! {
         "will not open where it is deployed"
         "A kustomization, or what Flux or Argo CD makes of it, deploys a sealed document under a namespace or name that its values were not sealed for.";
     TypeMismatch "type-mismatch" Error
-        "patch of a Secret of another type"
-        "An overlay patch is sealed for another type than the Secret has that is built with it: none of its values open.";
+        "sealed for another type than is built"
+        "A kustomization, or an overlay patch, gives a sealed document another type than values of it are sealed for: none of them open.";
     StaleNumber "stale-number" Error
         "number without its value"
         "An overlay gives a data key a number of its own and overrides its value by no patch: a new value of the base does not roll the pods of that overlay.";

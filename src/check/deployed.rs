@@ -1,8 +1,8 @@
 //! Sealed documents where kustomize takes them: each scope against what every root makes of its document.
 
 use super::{Code, Context, File, FileReport, Finding, few};
-use crate::format::DEFAULT_TYPE;
-use crate::kustomize::{Object, Resolution, Step};
+use crate::format::{DEFAULT_TYPE, KIND};
+use crate::kustomize::{Resolution, Step, patches_on};
 use crate::manifest::SealedManifest;
 use crate::problem::Location;
 use crate::rewrite::{DECIDING, Target};
@@ -46,25 +46,54 @@ fn patched(resolution: &Resolution, path: &str, manifest: &SealedManifest<'_>) -
     Known { more: unsure || (targets.is_empty() && !resolution.refused.is_empty()), targets }
 }
 
-/// Holds the type that a patch is sealed for against that of the Secret that is built with it.
-pub(super) fn patch_type(
+/// Holds the type that values are sealed for against that of the Secret that is built of them.
+///
+/// A patch that says its type gives it to what is built, so that its own values fit: then it is the values of its document
+/// that do not, and both files are told.
+pub(super) fn secret_type(
     file: File<'_>,
     manifest: &SealedManifest<'_>,
     context: &Context<'_>,
     report: &mut FileReport,
 ) {
     let (Some(path), Some(resolution), false) = (file.path, context.resolution, file.built) else { return };
-    let (_, objects) = Target::of_patch(resolution, path, manifest.namespace.as_deref(), &manifest.name);
-    let says = &manifest.sealed.secret_type;
-    let built = |object: &Object| object.secret_type.clone().unwrap_or_else(|| DEFAULT_TYPE.to_owned());
-    let Some(other) = objects.into_iter().find(|object| built(object) != *says) else { return };
+    let (namespace, name, says) = (manifest.namespace.as_deref(), &manifest.name, &manifest.sealed.secret_type);
+    let or_default = |text: &Option<String>| text.as_deref().unwrap_or(DEFAULT_TYPE).to_owned();
     let at = manifest.node.location();
-    let fact = format!("the patch is sealed for type {says}, and the Secret that is built has type {}", built(other));
+    if !manifest.is_patch() {
+        let Some((root, object)) = resolution.of_file(path).find(|(_, object)| {
+            object.kind == KIND
+                && object.original == (manifest.namespace.clone(), name.clone())
+                && or_default(&object.secret_type) != *says
+        }) else {
+            return;
+        };
+        let built = or_default(&object.secret_type);
+        let fact = format!("{name} is sealed for type {says}, and {} builds it with type {built}", folder(root));
+        let mut finding = Finding::new(Code::TypeMismatch, Some(at), fact);
+        for patch in patches_on(&object.chain) {
+            finding = finding.line(format!("changed by {patch}"));
+        }
+        return report.say(finding.hint(format!("{AGAIN}, or undo the change of the type")));
+    }
+    let (_, objects) = Target::of_patch(resolution, path, namespace, name);
+    let other = objects.into_iter().find_map(|object| {
+        let types = [(&object.secret_type, "the Secret that is built"), (&object.written_type, "the document")];
+        let other =
+            types.into_iter().map(|(other, what)| (or_default(other), what)).find(|(other, _)| other != says)?;
+        Some((object, other))
+    });
+    let Some((object, (other, what))) = other else { return };
+    let fact = format!("the patch is sealed for type {says}, and {what} has type {other}");
     report.say(
         Finding::new(Code::TypeMismatch, Some(at), fact)
-            .line(format!("it changes {}:{} {}", other.source.file, other.source.line, other.original.1))
+            .line(format!("it changes {}:{} {}", object.source.file, object.source.line, object.original.1))
             .hint(AGAIN),
     );
+}
+
+fn folder(root: &str) -> &str {
+    if root.is_empty() { "." } else { root }
 }
 
 /// Holds a scope against every place that its document is deployed to.
@@ -95,7 +124,7 @@ pub(super) fn scope(
             finding = finding.line(format!("{}:{} {}", step.file, step.line, step.what));
         }
         report.say(finding.hint(if manifest.is_patch() {
-            AGAIN.to_owned()
+            format!("ageseal rescope {}; without a private key: {AGAIN}", file.shown)
         } else {
             format!("ageseal rescope {}, or undo the change there", file.shown)
         }));
@@ -112,11 +141,7 @@ pub(super) fn scope(
     for pattern in unused {
         let finding = Finding::new(Code::ScopeWider, Some(at), format!("{what}sealed for {pattern} as well"))
             .line(format!("deployed as {}", places(targets)))
-            .hint(if manifest.is_patch() {
-                format!("{AGAIN}, unless another repository deploys it")
-            } else {
-                format!("ageseal rescope {}, unless another repository deploys it", file.shown)
-            });
+            .hint(format!("ageseal rescope {}, unless another repository deploys it", file.shown));
         report.say(finding.strictly(context));
     }
 }

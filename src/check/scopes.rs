@@ -15,9 +15,7 @@ pub(super) fn check(
     report: &mut FileReport,
 ) {
     let known = deployed::known(file, manifest, context);
-    if manifest.is_patch() {
-        deployed::patch_type(file, manifest, context, report);
-    }
+    deployed::secret_type(file, manifest, context, report);
     for (scope, keys, at) in effective(manifest) {
         let whose = keys.as_ref().map_or_else(|| title.to_owned(), |keys| format!("{title}, {}", few(keys)));
         beyond(file, &scope, &whose, at, context, report);

@@ -148,6 +148,7 @@ fn object(resource: &Res) -> Object {
         keys,
         immutable: field("immutable").filter(|_| secret || resource.kind() == "ConfigMap") == Some("true"),
         secret_type: field("type").filter(|_| secret).map(str::to_owned),
+        written_type: resource.origin.secret_type.clone().filter(|_| is_sealed(resource)),
         merges: is_sealed(resource) && field("mode") == Some("Merge"),
     }
 }

@@ -91,6 +91,8 @@ pub struct Object {
     pub immutable: bool,
     /// The `type` of a Secret, or the one that a SealedSecret asks for.
     pub secret_type: Option<String>,
+    /// The type that a SealedSecret asks for as it is written, before any patch: its own values are sealed for that one.
+    pub written_type: Option<String>,
     /// Whether a SealedSecret adds its keys to a Secret that may have others: `spec.mode: Merge`.
     pub merges: bool,
 }

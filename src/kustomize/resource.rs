@@ -26,6 +26,8 @@ pub(super) struct Origin {
     pub(super) source: Source,
     pub(super) namespace: Option<String>,
     pub(super) name: String,
+    /// `spec.type`, which a sealed document has.
+    pub(super) secret_type: Option<String>,
 }
 
 /// What a generated object does to one that is there.
@@ -53,7 +55,8 @@ impl Res {
     pub(super) fn new(value: Value, source: Source) -> Self {
         let text = |path: &[&str]| value.at(path).and_then(Value::scalar).unwrap_or_default().to_owned();
         let namespace = Some(text(&["metadata", "namespace"])).filter(|namespace| !namespace.is_empty());
-        let origin = Rc::new(Origin { source, namespace, name: text(&["metadata", "name"]) });
+        let secret_type = Some(text(&["spec", "type"])).filter(|secret_type| !secret_type.is_empty());
+        let origin = Rc::new(Origin { source, namespace, name: text(&["metadata", "name"]), secret_type });
         Self {
             value,
             previous: Vec::new(),

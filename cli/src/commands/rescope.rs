@@ -1,11 +1,13 @@
 //! `ageseal rescope`: seals files for where kustomize takes them now.
 
+mod patch;
+
 use std::path::{Path, PathBuf};
 
 use ageseal::manifest::{SealedManifest, SecretManifest, objects};
 use ageseal::problem::Problem;
 use ageseal::recipient::KeyRing;
-use ageseal::rewrite::{self, Asked, Order, Place, Shape, Target};
+use ageseal::rewrite::{self, Asked, Order, PatchOf, PatchOrder, Place, Shape, Target};
 use ageseal::scope::{Pattern, Scope, ScopeError};
 use ageseal::yaml::{Stream, render};
 use rand_core::OsRng;
@@ -17,6 +19,7 @@ use crate::error::{CliError, Errors, Exit, Outcome};
 use crate::files::{self, Batch, Before};
 use crate::keys::identities;
 use crate::opening::Opener;
+use crate::patches::Listing;
 use crate::prompt;
 use crate::readers::{self, Readers};
 use crate::scopes;
@@ -26,9 +29,9 @@ use crate::ui::{Row, Ui};
 /// Seal files again for where kustomize takes them now
 ///
 /// After a change of a namespace, a prefix or an overlay. A private key is needed: every value of a document whose scope
-/// changes is opened and sealed anew, for the readers that it has. A place that is new to a value is asked about on a
-/// terminal, and must be named with --widen elsewhere. Who can read it is not changed: where the policy names others by now,
-/// nothing is written.
+/// changes is opened and sealed anew, for the readers that it has. Overlay patches are taken as well, value by value. A place
+/// that is new to a value is asked about on a terminal, and must be named with --widen elsewhere. Who can read it is not
+/// changed: where the policy names others by now, nothing is written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -59,11 +62,22 @@ struct Change {
     /// Its name and namespace, as it is written.
     name: String,
     namespace: Option<String>,
+    /// Whether it is an overlay patch.
+    patch: bool,
     old: Scope,
     /// The scopes that its values have: its own, or theirs.
     effective: Vec<Scope>,
     place: Place,
     targets: Vec<Target>,
+    /// What says so, for people.
+    because: Option<String>,
+}
+
+impl Change {
+    /// Whether this is the document that is to change.
+    fn is_of(&self, document: &SealedManifest<'_>) -> bool {
+        document.name == self.name && document.namespace == self.namespace && document.is_patch() == self.patch
+    }
 }
 
 /// Runs the command.
@@ -71,7 +85,7 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let typed = args.scope.parse()?;
     let widen = widen(args)?;
     let files = read(args)?;
-    let changes = changes(args, &files, typed.as_ref())?;
+    let changes = changes(ui, args, &files, typed.as_ref())?;
     if !files.iter().any(|file| file.documents().is_ok_and(|documents| !documents.is_empty())) {
         ui.note(&CliError::finding("there is no sealed document here").hint("ageseal show lists what is sealed"));
         return Ok(Exit::Ok);
@@ -135,7 +149,9 @@ fn read(args: &Args) -> Result<Vec<SealedFile>, Errors> {
 }
 
 /// The documents of each file whose scope is not what kustomize makes of them.
-fn changes(args: &Args, files: &[SealedFile], typed: Option<&Scope>) -> Result<Vec<Vec<Change>>, Errors> {
+///
+/// A patch that nothing lists is an error where it was named, and is passed over in a folder.
+fn changes(ui: &Ui, args: &Args, files: &[SealedFile], typed: Option<&Scope>) -> Result<Vec<Vec<Change>>, Errors> {
     let mut deployed = Deployed::default();
     for file in files {
         deployed.plan(&file.path, Zeroizing::new(file.bytes.clone()));
@@ -145,28 +161,32 @@ fn changes(args: &Args, files: &[SealedFile], typed: Option<&Scope>) -> Result<V
     let mut all = Vec::new();
     for file in files {
         let mut changes = Vec::new();
-        match file.documents() {
-            Ok(documents) => {
-                for document in documents.iter().filter(|document| !document.is_patch()) {
-                    match change(&file.path, document, &deployed, typed) {
-                        Ok(change) => changes.extend(change),
-                        Err(several) => errors.extend(several),
-                    }
-                }
+        let documents = match file.documents() {
+            Ok(documents) => documents,
+            Err(several) => {
+                errors.extend(several);
+                continue;
             }
-            Err(several) => errors.extend(several),
+        };
+        let has_patch = documents.iter().any(SealedManifest::is_patch);
+        let listing = if has_patch { Listing::find(&file.path)?.filter(Listing::is_listed) } else { None };
+        let unlisted = has_patch && listing.is_none() && typed.is_none() && !args.paths.contains(&file.path);
+        if unlisted {
+            ui.note(&CliError::finding("no kustomization lists this patch, so its scope stays").path(&file.path));
+        }
+        for document in &documents {
+            let change = match document.is_patch() {
+                true if unlisted => continue,
+                true => patch::change(&file.path, document, listing.as_ref(), typed).map_err(Errors::from),
+                false => change(&file.path, document, &deployed, typed),
+            };
+            match change {
+                Ok(change) => changes.extend(change),
+                Err(several) => errors.extend(several),
+            }
         }
         all.push(changes);
     }
-    let named: Vec<&PathBuf> = args.paths.iter().filter(|path| path.is_file()).collect();
-    let only_patches = |file: &&SealedFile| {
-        named.contains(&&file.path) && file.documents().is_ok_and(|all| all.iter().all(SealedManifest::is_patch))
-    };
-    errors.extend(files.iter().filter(only_patches).map(|file| {
-        CliError::input("this is an overlay patch: each of its values carries its own scope")
-            .path(&file.path)
-            .hint("set the value again: ageseal set FILE KEY --for BASE")
-    }));
     Errors::none_or(errors)?;
     Ok(all)
 }
@@ -192,8 +212,10 @@ fn change(
         title: title(document),
         name: document.name.clone(),
         namespace: document.namespace.clone(),
+        patch: false,
         old,
         effective,
+        because: because(&targets).filter(|_| place.deployed),
         place,
         targets,
     };
@@ -255,10 +277,7 @@ impl Job<'_> {
         for change in changes {
             let made = {
                 let mut current = objects(&text).filter_map(|object| SealedManifest::read(object.node).manifest);
-                let same = |document: &SealedManifest<'_>| {
-                    document.name == change.name && document.namespace == change.namespace && !document.is_patch()
-                };
-                let Some(document) = current.find(same) else { continue };
+                let Some(document) = current.find(|document| change.is_of(document)) else { continue };
                 let at = document.node.location();
                 readers.check_scope(&change.place.scope).map_err(|error| error.at(&file.path, at, None))?;
                 if !document.sealed.all_envelopes().all(|envelope| rewrite::is_for(envelope, &recipients)) {
@@ -268,25 +287,32 @@ impl Job<'_> {
                         .into());
                 }
                 let opened = self.opener.open_as_sealed(&file.path, &document)?;
-                let secret = rewrite::secret_value(&document, &opened.values, Shape::Data);
-                let source = Stream::parse(render(&secret, "\n")).map_err(|error| said(error.to_problem()))?;
-                let secrets = secrets(&file.path, &source)?;
-                let order = Order {
-                    recipients: &recipients,
-                    asked: Asked { namespace: None, scope: self.typed },
-                    targets: std::slice::from_ref(&change.targets),
-                    ring: self.ring,
-                    prune: false,
-                    fresh: true,
-                    rescope: true,
-                    server_side: readers.server_side(),
-                };
-                let sealed =
-                    rewrite::seal_over(&text, &[document], &secrets, &order, &mut OsRng).map_err(|refusals| {
-                        let all: Vec<_> = refusals.source.into_iter().chain(refusals.existing).map(said).collect();
-                        Errors::none_or(all).err().unwrap_or_else(|| CliError::input("nothing was written").into())
-                    })?;
-                sealed.text
+                if change.patch {
+                    let of = PatchOf::same(&document);
+                    let (scope, server_side) = (&change.place.scope, readers.server_side());
+                    let order = PatchOrder { of: &of, scope, recipients: &recipients, server_side };
+                    patch::seal(&file.path, &text, &document, &opened, order)?
+                } else {
+                    let secret = rewrite::secret_value(&document, &opened.values, Shape::Data);
+                    let source = Stream::parse(render(&secret, "\n")).map_err(|error| said(error.to_problem()))?;
+                    let secrets = secrets(&file.path, &source)?;
+                    let order = Order {
+                        recipients: &recipients,
+                        asked: Asked { namespace: None, scope: self.typed },
+                        targets: std::slice::from_ref(&change.targets),
+                        ring: self.ring,
+                        prune: false,
+                        fresh: true,
+                        rescope: true,
+                        server_side: readers.server_side(),
+                    };
+                    let sealed =
+                        rewrite::seal_over(&text, &[document], &secrets, &order, &mut OsRng).map_err(|refusals| {
+                            let all: Vec<_> = refusals.source.into_iter().chain(refusals.existing).map(said).collect();
+                            Errors::none_or(all).err().unwrap_or_else(|| CliError::input("nothing was written").into())
+                        })?;
+                    sealed.text
+                }
             };
             text = made.unwrap_or(text);
         }
@@ -314,11 +340,10 @@ fn rows(files: &[SealedFile], changes: &[Vec<Change>], verb: &str) -> Vec<Row> {
     for (file, changes) in files.iter().zip(changes) {
         let shown = file.path.display().to_string();
         rows.extend(changes.iter().map(|change| {
-            let by = because(&change.targets).filter(|_| change.place.deployed);
             Row::new(verb, &[&shown, &change.title]).detail("opened as", change.old.to_string(), None).detail(
                 "opens as",
                 change.place.scope.to_string(),
-                by.as_deref(),
+                change.because.as_deref(),
             )
         }));
     }
@@ -341,10 +366,12 @@ mod tests {
             title: name.clone(),
             name,
             namespace: None,
+            patch: false,
             old: effective[0].clone(),
             effective,
             place,
             targets: vec![],
+            because: None,
         };
         let widen: Vec<Pattern> = widen.iter().map(|pattern| pattern.parse().unwrap()).collect();
         unnamed(&widen, std::iter::once(&change)).into_iter().map(Pattern::to_string).collect()

@@ -1,8 +1,9 @@
 //! `ageseal set`: one value of a sealed file or of an overlay patch, without a private key.
 
 mod patch;
-mod targets;
+pub(super) mod targets;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use ageseal::manifest::SealedManifest;
@@ -106,6 +107,12 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
         return patch::over(ui, args, base);
     }
     let scope = args.scope.parse()?;
+    if args.wire && args.file.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Err(CliError::usage("--wire lists an overlay patch, and this file does not exist")
+            .path(&args.file)
+            .hint("--for BASE makes the patch: BASE is the sealed file whose value it overrides")
+            .into());
+    }
     let file = SealedFile::read(&args.file)?;
     let document = file.document(&args.doc)?;
     if document.is_patch() {

@@ -54,3 +54,12 @@ fn both_files_are_written_or_neither() {
     let k = t.read(K);
     assert_eq!(k.matches('\n').count(), k.matches("\r\n").count(), "{k:?}");
 }
+
+#[test]
+fn a_patch_that_does_not_exist_is_made_with_its_base() {
+    let t = shop();
+    let run = refused_with(&t, &["set", PATCH, "password", "--wire"], b"x", 2);
+    let _ =
+        run.says("--wire lists an overlay patch, and this file does not exist").says(PATCH).says("--for BASE makes");
+    let _ = refused_with(&t, &["set", PATCH, "password"], b"x", 4).says("no such file").never_says("--wire");
+}

@@ -9,6 +9,7 @@ mod support;
 mod listing;
 mod opens;
 mod refused;
+mod rescoped;
 mod rolls;
 mod scopes;
 

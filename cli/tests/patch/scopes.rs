@@ -39,7 +39,7 @@ fn a_prefix_a_type_and_an_overlay_in_between() {
     let _ = refused_with(&t, &["set", PATCH, "password", "--for", BASE], b"x", 4).says("type Opaque");
     let _ = refused_with(&t, &["set", PATCH, "password", "--scope", "shop-prod/p-db"], b"x", 2).says("--for BASE");
     let checked = t.run(&["check"]).exit(1).stdout;
-    assert!(checked.contains("patch of a Secret of another type"), "{checked}");
+    assert!(checked.contains("sealed for another type than is built"), "{checked}");
     assert!(checked.contains("is built has type kubernetes.io/basic-auth"), "{checked}");
 }
 
@@ -114,4 +114,37 @@ fn a_typed_scope_breaks_no_build() {
     );
     let args = ["set", "overlays/new/db.patch.yaml", "password", "--for", BASE, "--scope", "shop-prod/db", "--wire"];
     let _ = refused_with(&t, &args, b"x", 4).says("would not build").says("nothing was written");
+}
+
+#[test]
+fn a_type_that_changes_in_the_base_is_found_in_the_patch_and_in_the_base() {
+    let t = shop_of("", "type: kubernetes.io/basic-auth\nstringData: {username: shop, password: from-base}\n");
+    let _ = set(&t, &["password", "--for", BASE, "--wire"], "of-prod").ok();
+    assert_eq!(t.run(&["check"]).code, 0);
+    // The base is made anew with another type; the patch goes on saying the old one, and gives it to what is built.
+    fs::remove_file(t.path(BASE)).unwrap();
+    t.write("base/db.secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata:\n  name: db\ntype: shop.example.com/login\nstringData: {username: shop, password: from-base}\n");
+    let _ = t.run(&["seal", "-q", "base/db.secret.yaml"]).ok();
+    fs::remove_file(t.path("base/db.secret.yaml")).unwrap();
+    assert_eq!(live(&t, &built(&t, "overlays/prod"), "prod"), Err("CannotOpen".to_owned()));
+    let test = values(&[("password", "from-base"), ("username", "shop")]);
+    assert_eq!(live(&t, &built(&t, "overlays/test"), "test"), test);
+    let checked = t.run(&["check"]).exit(1).stdout;
+    let patch =
+        "the patch is sealed for type kubernetes.io/basic-auth, and the document has type shop.example.com/login";
+    let base =
+        "db is sealed for type shop.example.com/login, and overlays/prod builds it with type kubernetes.io/basic-auth";
+    assert!(checked.contains(patch) && checked.contains(base), "{checked}");
+    assert!(checked.contains("changed by overlays/prod/db.patch.yaml") && checked.contains("2 findings"), "{checked}");
+    // Where only one of the two is looked at, it is found as well.
+    assert!(t.run(&["check", PATCH]).exit(1).stdout.contains(patch));
+    assert!(t.run(&["check", "base"]).exit(1).stdout.contains(base));
+    // A type that a kustomization changes by itself closes all values.
+    fs::remove_file(t.path(PATCH)).unwrap();
+    let inline = "patches:\n- target: {kind: SealedSecret}\n  patch: |-\n    - {op: replace, path: /spec/type, value: other.example.com/x}\n";
+    let k = t.read(K);
+    t.write(K, format!("{}{inline}", k.split("patches:").next().unwrap()));
+    let checked = t.run(&["check"]).exit(1).stdout;
+    assert!(checked.contains("builds it with type other.example.com/x"), "{checked}");
+    assert_eq!(live(&t, &built(&t, "overlays/prod"), "prod"), Err("CannotOpen".to_owned()));
 }

@@ -123,8 +123,10 @@ fn left_closed(top: &Path, tree: &Tree, document: &SealedManifest<'_>, targets: 
                 let shown = from_here(&top.join(&path));
                 let fact = "this patch is sealed for the name as it was: the document of its overlay will not open";
                 let warning = CliError::finding(fact).at(&shown, patch.node.location(), Some(keys.join(", ")));
-                warnings
-                    .insert(shown, warning.hint("delete the patch and set its values again with ageseal set --for"));
+                let again = "delete the patch and set its values again with ageseal set --for";
+                let warning =
+                    warning.hint(format!("ageseal rescope {}; without a private key: {again}", shown.display()));
+                warnings.insert(shown, warning);
             }
         }
     }

@@ -20,19 +20,19 @@ use crate::shadow::Shadows;
 
 /// What comes of a patch.
 #[derive(Clone)]
-pub(super) struct Targets {
+pub(in crate::commands) struct Targets {
     /// The Secrets, and no others.
-    pub(super) scope: Scope,
+    pub(in crate::commands) scope: Scope,
     /// The file that decides, for people.
-    pub(super) because: Option<String>,
+    pub(in crate::commands) because: Option<String>,
     /// The data keys that they have without the patch.
-    pub(super) keys: Vec<String>,
+    pub(in crate::commands) keys: Vec<String>,
     /// Whether one of them is immutable.
-    pub(super) immutable: bool,
+    pub(in crate::commands) immutable: bool,
     /// Whether a hash is added to the name of one of them.
-    pub(super) hashed: bool,
+    pub(in crate::commands) hashed: bool,
     /// The file of the document.
-    pub(super) base: PathBuf,
+    pub(in crate::commands) base: PathBuf,
 }
 
 /// The scope of a value of a patch: what every root that is built with the patch makes of the document that it patches.
@@ -42,7 +42,11 @@ pub(super) struct Targets {
 /// # Errors
 /// What kustomize makes of it is not known; nothing is built with the patch; it patches something else, or a Secret of
 /// another type; a Secret has no namespace.
-pub(super) fn scope_for_patch(listing: &Listing, of: &PatchOf, base: Option<&Path>) -> Result<Targets, CliError> {
+pub(in crate::commands) fn scope_for_patch(
+    listing: &Listing,
+    of: &PatchOf,
+    base: Option<&Path>,
+) -> Result<Targets, CliError> {
     let (tree, listed_in) = planned(listing, of, listing.wired()?);
     let options = Options::default().passing_over_missing();
     let found =
@@ -94,7 +98,7 @@ pub(super) fn scope_for_patch(listing: &Listing, of: &PatchOf, base: Option<&Pat
 ///
 /// # Errors
 /// The scope leaves out a Secret that a kustomization makes with this patch.
-pub(super) fn check_typed(listing: &Listing, of: &PatchOf, typed: &Scope) -> Result<bool, CliError> {
+pub(in crate::commands) fn check_typed(listing: &Listing, of: &PatchOf, typed: &Scope) -> Result<bool, CliError> {
     // Where the patch cannot be listed, nothing is built with it yet.
     let (tree, _) = planned(listing, of, listing.wired().ok().flatten());
     let resolution = resolve(&tree, &Options::default().passing_over_missing());
