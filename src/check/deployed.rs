@@ -69,7 +69,7 @@ pub(super) fn secret_type(
             return;
         };
         let built = or_default(&object.secret_type);
-        let fact = format!("{name} is sealed for type {says}, and {} builds it with type {built}", folder(root));
+        let fact = format!("{name} is sealed for type {says}, and {root} builds it with type {built}");
         let mut finding = Finding::new(Code::TypeMismatch, Some(at), fact);
         for patch in patches_on(&object.chain) {
             finding = finding.line(format!("changed by {patch}"));
@@ -90,10 +90,6 @@ pub(super) fn secret_type(
             .line(format!("it changes {}:{} {}", object.source.file, object.source.line, object.original.1))
             .hint(AGAIN),
     );
-}
-
-fn folder(root: &str) -> &str {
-    if root.is_empty() { "." } else { root }
 }
 
 /// Holds a scope against every place that its document is deployed to.

@@ -192,12 +192,15 @@ mod tests {
             settle: "30.0 s".to_owned(),
             no_peer: Some("Operation not permitted".to_owned()),
             spreads: vec![["a new document", "50", "6 ms", "7 ms", "9 ms"].map(str::to_owned)],
+            shares: vec![["cold", "50", "1 ms", "4 ms", "1 ms", "1 ms", "7 ms"].map(str::to_owned).to_vec()],
         };
         let page = markdown(&facts, &[line(1.5, Must::Under("10.0 ms".to_owned())), line(0.5, Must::Times(0.7))]);
         assert!(page.contains("| work | 10,000 | 7.00 ms | – | 1.50 × | under 10.0 ms | reached |"), "{page}");
         assert!(page.contains("| 0.50 × | at least 0.7 × | **falls short**: not looked into yet |"), "{page}");
         assert!(page.contains("`unshare -m` says: Operation not permitted"), "{page}");
         assert!(page.contains("| a new document | 50 | 6 ms | 7 ms | 9 ms |"), "{page}");
+        let head = "| what | N | whoever asks | kube-apiserver | etcd | kube-controller-manager | all |\n|---|---|---|---|---|---|---|\n";
+        assert!(page.contains(&format!("{head}| cold | 50 | 1 ms | 4 ms | 1 ms | 1 ms | 7 ms |")), "{page}");
         assert!(page.contains("load 3 at the start") && page.contains("7.5 kB"), "{page}");
         assert!(!page.contains('{'), "{page}");
     }
