@@ -188,6 +188,8 @@ pub struct Resolution {
 pub struct Reach {
     /// The files that are listed.
     pub files: BTreeSet<String>,
+    /// The folders of these kustomizations.
+    pub folders: BTreeSet<String>,
     /// Folders whose kustomization cannot be read: it may list whatever is in them.
     pub unknown: BTreeSet<String>,
 }

@@ -68,6 +68,11 @@ pub(super) fn resolve(files: &dyn Files, options: &Options) -> Resolution {
     resolution
 }
 
+/// What the kustomization in a folder may read.
+pub(super) fn reach_of(files: &dyn Files, folder: &str, options: &Options) -> Reach {
+    reach(&mut Session::new(files, options), folder)
+}
+
 /// What a kustomization may read, as far as its lists and those of all that it includes tell.
 fn reach(session: &mut Session<'_>, folder: &str) -> Reach {
     let mut reach = Reach::default();
@@ -77,6 +82,7 @@ fn reach(session: &mut Session<'_>, folder: &str) -> Reach {
         if !seen.insert(folder.clone()) {
             continue;
         }
+        reach.folders.insert(folder.clone());
         let Ok(kustomization) = session.kustomization(&folder) else {
             for path in session.named_in(&folder) {
                 if session.is_folder(&path) {
