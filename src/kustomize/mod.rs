@@ -77,6 +77,12 @@ pub fn build(files: &dyn Files, folder: &str, options: &Options) -> Result<Build
     resolve::build(files, folder, options)
 }
 
+/// The files that the kustomization in a folder may read for its objects, itself and through all that it includes, as far as
+/// their lists tell: whether it can be built or not.
+pub fn reach(files: &dyn Files, folder: &str, options: &Options) -> Reach {
+    resolve::reach_of(files, folder, options)
+}
+
 /// Builds everything that is deployed: what Flux, Argo CD and the policy name, and every other kustomization that none
 /// includes.
 pub fn resolve(files: &dyn Files, options: &Options) -> Resolution {

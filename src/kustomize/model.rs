@@ -193,6 +193,8 @@ pub struct Resolution {
 pub struct Reach {
     /// The files that are listed.
     pub files: BTreeSet<String>,
+    /// The folders of these kustomizations.
+    pub folders: BTreeSet<String>,
     /// Folders of which it may read whatever is in them: their kustomization cannot be read, or they have none.
     pub unknown: BTreeSet<String>,
     /// The folders that it may begin at.

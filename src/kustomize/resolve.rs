@@ -83,6 +83,11 @@ impl Bare {
     }
 }
 
+/// What the kustomization in a folder may read.
+pub(super) fn reach_of(files: &dyn Files, folder: &str, options: &Options) -> Reach {
+    reach(&mut Session::new(files, options), vec![folder.to_owned()])
+}
+
 /// What kustomizations may read, as far as their lists and those of all that they include tell.
 pub(super) fn reach(session: &mut Session<'_>, folders: Vec<String>) -> Reach {
     let mut reach = Reach::default();
@@ -92,6 +97,7 @@ pub(super) fn reach(session: &mut Session<'_>, folders: Vec<String>) -> Reach {
         if !seen.insert(folder.clone()) {
             continue;
         }
+        reach.folders.insert(folder.clone());
         let Ok(kustomization) = session.kustomization(&folder) else {
             for path in session.named_in(&folder) {
                 if session.is_folder(&path) {

@@ -3,6 +3,7 @@
 pub(super) mod lines;
 mod overlays;
 mod recovery;
+mod shared;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,7 +40,8 @@ Examples:
 
 A rule is written for each folder in overlays, environments, envs and clusters. Its recipients
 are called as the folder is, and what is sealed for them opens in the namespace that its
-kustomization.yaml names, or that Flux or Argo CD set for it.")]
+kustomization.yaml names, or that Flux or Argo CD set for it. A base or component with Secrets
+gets a rule as well, for the readers and the namespaces of all overlays that build it.")]
 pub struct Args {
     /// The recipient that opens everything should all else be lost (repeatable)
     #[arg(long, value_name = "RECIPIENT", conflicts_with_all = ["recovery_file", "no_recovery"])]
@@ -91,8 +93,8 @@ pub fn run(ui: &Ui, args: &Args) -> Outcome {
     let recovery = recovery.map_err(|several| errors.extend(several)).ok();
     Errors::none_or(errors)?;
     let (rules, recovery) = (rules.flatten(), recovery.unwrap_or(Recovery::None));
-    let left_out = rules.as_ref().and_then(|_| left_out(args, &start.top, &tree));
-    plan.policy(&start, rules, &recovery)?;
+    let left_out = rules.as_ref().and_then(|rules| left_out(args, &start.top, &tree, &rules.left_out));
+    plan.policy(&start, rules.map(|rules| rules.drafts), &recovery)?;
     plan.recovery(&start, recovery);
     // What matters most is told first.
     plan.rows.rotate_left(2);
@@ -155,16 +157,36 @@ fn check_recipients_folder(top: &Path) -> Result<(), Errors> {
 
 /// A rule of the new policy, and what it was made from.
 struct Draft {
-    path: String,
-    name: String,
-    namespace: String,
+    /// The folder; empty for the whole repository.
+    folder: String,
+    names: BTreeSet<String>,
+    namespaces: BTreeSet<String>,
     source: String,
+}
+
+impl Draft {
+    fn of(folder: &str, name: &str, namespace: &str, source: String) -> Self {
+        let one = |text: &str| BTreeSet::from([text.to_owned()]);
+        Self { folder: folder.to_owned(), names: one(name), namespaces: one(namespace), source }
+    }
+
+    /// The pattern of all paths in the folder.
+    fn path(&self) -> String {
+        if self.folder.is_empty() { "**".to_owned() } else { format!("{}/**", globset::escape(&self.folder)) }
+    }
+}
+
+/// The rules of the new policy.
+struct Rules {
+    drafts: Vec<Draft>,
+    /// What is shared by overlays and gets none, and why.
+    left_out: Vec<(PathBuf, String)>,
 }
 
 /// The rules of the new policy; nothing if there is a policy.
 ///
 /// Errors: nothing says which namespaces they allow, or `--namespace` has no use.
-fn rules(args: &Args, start: &Start, tree: &Tree) -> Result<Option<Vec<Draft>>, CliError> {
+fn rules(args: &Args, start: &Start, tree: &Tree) -> Result<Option<Rules>, CliError> {
     if let Some(fault) = args.namespace.as_deref().and_then(namespace_fault) {
         return Err(CliError::usage(format!("--namespace: this is not a namespace: {fault}")));
     }
@@ -182,26 +204,19 @@ fn rules(args: &Args, start: &Start, tree: &Tree) -> Result<Option<Vec<Draft>>, 
             .hint("add it to the scopes of a rule there"))
         };
     }
-    let typed = |path: String, name: &str| {
-        args.namespace.clone().map(|namespace| Draft {
-            path,
-            name: name.to_owned(),
-            namespace,
-            source: "--namespace".to_owned(),
-        })
+    let typed = |folder: &str, name: &str| {
+        args.namespace.as_deref().map(|namespace| Draft::of(folder, name, namespace, "--namespace".to_owned()))
     };
-    let below = |overlay: &Overlay| format!("{}/**", globset::escape(&overlay.path));
     let draft = |overlay: &Overlay| match &overlay.namespace {
-        Ok(said) => Some(Draft {
-            path: below(overlay),
-            name: overlay.name.clone(),
-            namespace: said.namespace.clone(),
-            source: format!("{}: {}", said.file, said.field),
-        }),
-        Err(_) => typed(below(overlay), &overlay.name),
+        Ok(said) => {
+            let source = format!("{}: {}", said.file, said.field);
+            Some(Draft::of(&overlay.path, &overlay.name, &said.namespace, source))
+        }
+        Err(_) => typed(&overlay.path, &overlay.name),
     };
     if tree.overlays.is_empty() {
-        return typed("**".to_owned(), CLUSTER).map(|whole| Some(vec![whole])).ok_or_else(|| {
+        let whole = typed("", CLUSTER).map(|whole| Some(Rules { drafts: vec![whole], left_out: vec![] }));
+        return whole.ok_or_else(|| {
             CliError::usage("there is no overlay, so nothing says which namespaces may be sealed for")
                 .hint("ageseal init --namespace NAMESPACE writes one rule for the whole repository")
                 .hint("or make overlays/NAME/kustomization.yaml with its namespace: first, for a rule each")
@@ -215,10 +230,10 @@ fn rules(args: &Args, start: &Start, tree: &Tree) -> Result<Option<Vec<Draft>>, 
             .filter_map(|overlay| overlay.namespace.as_ref().ok())
             .fold(error, |error, said| error.path_detail(&from_here(&start.top.join(&said.file)), &said.namespace)));
     }
-    let drafts: Vec<_> = tree.overlays.iter().filter_map(draft).collect();
+    let mut drafts: Vec<_> = tree.overlays.iter().filter_map(draft).collect();
     if drafts.is_empty() {
         let error = CliError::usage("no overlay says its namespace, so nothing says which may be sealed for");
-        let error = left_out(args, &start.top, tree).into_iter().fold(error, |mut error, note| {
+        let error = left_out(args, &start.top, tree, &[]).into_iter().fold(error, |mut error, note| {
             error.places.extend(note.places);
             error
         });
@@ -226,14 +241,37 @@ fn rules(args: &Args, start: &Start, tree: &Tree) -> Result<Option<Vec<Draft>>, 
             .hint("write namespace: into each kustomization.yaml")
             .hint("or ageseal init --namespace NAMESPACE, if it is the same for all of them"));
     }
-    Ok(Some(drafts))
+    let (at_top, shared): (Vec<_>, Vec<_>) =
+        shared(start, tree, &drafts).into_iter().partition(|shared| shared.folder.is_empty());
+    drafts.extend(shared);
+    let reason =
+        |shared: Draft| format!("its Secrets are {}; a rule for them would be one for every path", shared.source);
+    let left_out = at_top.into_iter().map(|shared| (start.top.clone(), reason(shared))).collect();
+    Ok(Some(Rules { drafts, left_out }))
+}
+
+/// The folders that overlays share, each for the readers and the namespaces of all of them that build it.
+fn shared(start: &Start, tree: &Tree, overlays: &[Draft]) -> Vec<Draft> {
+    let all: Vec<&str> = tree.overlays.iter().map(|overlay| overlay.path.as_str()).collect();
+    let folders: Vec<&str> = overlays.iter().map(|draft| draft.folder.as_str()).collect();
+    let draft = |shared: shared::Shared| {
+        let of = || shared.overlays.iter().filter_map(|number| overlays.get(*number));
+        let built: Vec<&str> = of().map(|draft| draft.folder.as_str()).collect();
+        Draft {
+            folder: shared.path.clone(),
+            names: of().flat_map(|draft| draft.names.clone()).collect(),
+            namespaces: of().flat_map(|draft| draft.namespaces.clone()).collect(),
+            source: format!("built by {}", built.join(", ")),
+        }
+    };
+    shared::find(&start.top, &all, &folders).into_iter().map(draft).collect()
 }
 
 /// The folders that look like overlays and get no rule, as one note.
-fn left_out(args: &Args, top: &Path, tree: &Tree) -> Option<CliError> {
+fn left_out(args: &Args, top: &Path, tree: &Tree, more: &[(PathBuf, String)]) -> Option<CliError> {
     let silent = tree.overlays.iter().filter(|_| args.namespace.is_none());
     let silent = silent.filter_map(|overlay| Some((top.join(&overlay.path), overlay.namespace.clone().err()?)));
-    let mut all: Vec<_> = tree.left_out.iter().cloned().chain(silent).collect();
+    let mut all: Vec<_> = tree.left_out.iter().chain(more).cloned().chain(silent).collect();
     all.sort();
     let note = CliError::finding("no rule was written for this")
         .hint(format!("add one to {POLICY_PATH}: a path without a rule is an error, never a default"));
@@ -257,12 +295,12 @@ impl Plan {
         };
         let names = |draft: &Draft| {
             let recovery = recovery.is_named().then(|| RECOVERY.to_owned());
-            std::iter::once(draft.name.clone()).chain(recovery).collect::<Vec<_>>()
+            draft.names.iter().cloned().chain(recovery).collect::<Vec<_>>()
         };
         let rule = |draft: &Draft| NewRule {
-            paths: vec![draft.path.clone()],
+            paths: vec![draft.path()],
             recipients: names(draft),
-            scopes: vec![format!("{}/*", draft.namespace)],
+            scopes: draft.namespaces.iter().map(|namespace| format!("{namespace}/*")).collect(),
         };
         let rules: Vec<_> = drafts.iter().map(rule).collect();
         let text = new_policy(&rules).map_err(|problems| {
@@ -270,10 +308,12 @@ impl Plan {
             super::recipients::given::collected(told, "there is no rule")
         })?;
         let mut row = Row::new("wrote", &[&shown, &counted(rules.len(), "rule")]);
-        let width = drafts.iter().map(|draft| draft.path.chars().count()).max().unwrap_or_default();
+        let widest = |texts: &mut dyn Iterator<Item = String>| texts.map(|text| text.chars().count()).max();
+        let paths = widest(&mut drafts.iter().map(Draft::path)).unwrap_or_default();
+        let readers = widest(&mut rules.iter().map(|rule| rule.recipients.join(", "))).unwrap_or_default();
         for (draft, rule) in drafts.iter().zip(&rules) {
-            let (readers, scopes) = (rule.recipients.join(", "), rule.scopes.join(", "));
-            let text = format!("{:width$}   read by {readers}   opens as {scopes}", draft.path);
+            let (names, scopes) = (rule.recipients.join(", "), rule.scopes.join(", "));
+            let text = format!("{:paths$}   read by {names:readers$}   opens as {scopes}", draft.path());
             row = row.detail("rule", text, Some(&draft.source));
         }
         self.rows.push(row);

@@ -47,10 +47,10 @@ const SEAL: &[Step<'_>] = &[
     ),
     step(
         "The cluster is to read both environments, in place of the two key files.",
-        "for rule in overlays/prod overlays/test base components; do\n  \
+        "for rule in overlays/prod overlays/test base components/debug; do\n  \
          ageseal recipients add -q eu --rule \"$rule/**\"\ndone\n\
          for rule in overlays/prod base; do ageseal recipients remove -q prod --rule \"$rule/**\"; done\n\
-         for rule in overlays/test base components; do ageseal recipients remove -q test --rule \"$rule/**\"; done",
+         for rule in overlays/test base components/debug; do ageseal recipients remove -q test --rule \"$rule/**\"; done",
         &[],
     ),
     step("", "grep recipients: .ageseal/policy.yaml", &["recipients: [recovery, eu]"]),
