@@ -1,6 +1,8 @@
 //! The example on a real API server: sealed by the program, built by kustomize, opened by the controller, and every
 //! reference of its workloads looked up; then a value changes, and names and references move together.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+// What was looked up is for whoever reads the output.
+#![allow(clippy::print_stdout)]
 
 mod references;
 
@@ -134,7 +136,7 @@ fn value(secret: &Secret, key: &str) -> String {
     String::from_utf8(secret.data.as_ref().unwrap()[key].0.clone()).unwrap()
 }
 
-/// The one Secret that an api container asks for by this key.
+/// The one Secret with this beginning of a name that is asked for.
 #[track_caller]
 fn asked_for<'r>(references: &'r [Reference], stem: &str) -> &'r str {
     let named = references.iter().filter(|reference| reference.secret.starts_with(stem));
