@@ -1,5 +1,7 @@
 //! Overlay patches in their repository: the kustomizations that list them, and the line that lists one more.
 
+pub mod targets;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

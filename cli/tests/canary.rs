@@ -65,7 +65,7 @@ fn cases() -> Vec<Case> {
         case("seal", "ageseal seal prod/db.secret.yaml -o -"),
         case("seal", "ageseal seal prod/db.secret.yaml -o new.sealed.yaml"),
         case("seal", "ageseal seal prod/db.secret.yaml -o prod/new.sealed.yaml -n other"),
-        case("seal", "ageseal seal --in-place prod/db.secret.yaml"),
+        case("seal", "ageseal seal --in-place prod/db.secret.yaml; rm -r c"),
         case("seal", "ageseal seal --in-place prod/mixed.yaml"),
         case("seal", "ageseal seal prod/mixed.yaml"),
         case("seal", "ageseal seal prod"),
@@ -259,6 +259,23 @@ fn cases() -> Vec<Case> {
         case("check", "ageseal check - < prod/db.secret.yaml"),
         case("check", "ageseal check - --as prod/db.sealed.yaml < prod/mixed.yaml"),
         case("check", "ageseal check hidden"),
+        case("check", &outer("kind: Secret\\nstringData: {a: %s}\\n\\tbad: [\\n")),
+        case(
+            "check",
+            &outer("kind: Application\\nspec: {source: {path: prod, kustomize: {namespace: \\042{{%s}}\\042}}}\\n"),
+        ),
+        case(
+            "check",
+            &outer(
+                "kind: Application\\nspec: {source: {path: prod, kustomize: {patches: [{patch: \\042%s ${x}\\042}]}}}\\n",
+            ),
+        ),
+        case(
+            "check",
+            &outer(
+                "kind: ApplicationSet\\nspec: {generators: [{list: {elements: [{x: %s}]}}], template: {spec: {source: {path: prod, plugin: {env: [\\042{{y}}\\042]}, odd: %s}}}}\\n",
+            ),
+        ),
         case("check", "git init -q && git add -A && ageseal check"),
         case("check", "ageseal check prod/db.sealed.yaml -i value.txt"),
         case("recipients", "ageseal recipients list"),
@@ -311,6 +328,14 @@ fn cases() -> Vec<Case> {
     // The program's own words for a name that it does not know.
     cases.push(case("help", "ageseal help; ageseal --help; ageseal; ageseal sael prod/db.secret.yaml"));
     cases
+}
+
+/// A check, and a seal, beside an object of Argo CD with the canary in it; `printf` puts it in the place of `%s`.
+fn outer(object: &str) -> String {
+    let canaries = "\"$C\" ".repeat(object.matches("%s").count());
+    format!(
+        "mkdir c && printf 'apiVersion: argoproj.io/v1alpha1\\nmetadata: {{name: a}}\\n{object}' {canaries}> c/a.yaml && ageseal check; ageseal seal --in-place prod/db.secret.yaml; rm -r c"
+    )
 }
 
 /// The line, on a terminal into which the canary is typed when it asks.

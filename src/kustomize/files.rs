@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+/// Folders with files of others, or of builds, that [`Files::paths`] may leave out, as does whoever else walks a repository.
+pub const NOT_WALKED: [&str; 3] = ["node_modules", "target", "vendor"];
+
 /// The files of a repository.
 ///
 /// Paths are relative to its top, separated by `/`, without `.`, `..` and empty parts; the top itself is `""`.
@@ -18,7 +21,7 @@ pub trait Files {
     /// Whether there is a folder, through symbolic links.
     fn is_folder(&self, path: &str) -> bool;
 
-    /// Every file, sorted.
+    /// Every file, sorted; those in hidden folders of git, in [`NOT_WALKED`] and in the templates of charts may be left out.
     fn paths(&self) -> Vec<String>;
 
     /// The same file or folder without any symbolic link in its path; none if it leads out of the repository or to

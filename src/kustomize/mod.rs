@@ -53,7 +53,7 @@ mod value;
 mod wire;
 
 pub(crate) use files::join;
-pub use files::{Files, Memory};
+pub use files::{Files, Memory, NOT_WALKED};
 pub(crate) use finish::LOCAL;
 pub use follow::{CONFIGURATION, configuration, is_configuration};
 pub(crate) use follow::{field, follow};

@@ -1,6 +1,5 @@
 //! One run over a tree: paths, the load restriction, and every file read once.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -30,8 +29,6 @@ pub(super) struct Session<'f> {
     kustomizations: ByRestriction<Kustomization>,
     objects: HashMap<String, Cached<Vec<Document>>>,
     plain: HashMap<String, Cached<Value>>,
-    /// Where paths lead: asked for often, and each time of the disk.
-    reals: RefCell<HashMap<String, Option<String>>>,
     /// What the folders that others include build.
     built: ByRestriction<Acc>,
 }
@@ -50,7 +47,6 @@ impl<'f> Session<'f> {
             kustomizations: Default::default(),
             objects: HashMap::new(),
             plain: HashMap::new(),
-            reals: RefCell::default(),
             built: Default::default(),
         }
     }
@@ -253,12 +249,7 @@ impl<'f> Session<'f> {
 
     /// A file or folder without symbolic links.
     pub(super) fn real(&self, path: &str) -> Option<String> {
-        if let Some(known) = self.reals.borrow().get(path) {
-            return known.clone();
-        }
-        let real = self.files.real(path);
-        self.reals.borrow_mut().insert(path.to_owned(), real.clone());
-        real
+        self.files.real(path)
     }
 }
 

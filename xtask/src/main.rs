@@ -17,7 +17,7 @@ usage: cargo xtask <chore>
   check                          the layers of the crates, and that what is generated is up to date
   generate [FILE…]               what is made from the code: the manifest of the CRD, docs/cli.md
   bench [--quick] [--only ROW]   whole processes beside kubeseal and sops; writes docs/performance.md
-  bench controller [--quick] [--only ROW]
+  bench controller [--quick] [--without-peer] [--only ROW]
                                  the controller beside the ceiling of the API server and beside the controller of
                                  sealed-secrets; writes docs/performance-controller.md
 ";

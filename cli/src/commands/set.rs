@@ -1,7 +1,6 @@
 //! `ageseal set`: one value of a sealed file or of an overlay patch, without a private key.
 
 mod patch;
-pub(super) mod targets;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

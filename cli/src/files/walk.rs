@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use ageseal::check::{left_over, second_folder};
+use ageseal::kustomize::NOT_WALKED;
 use walkdir::{DirEntry, WalkDir};
 
 use super::read::{is_stdin, special};
@@ -101,7 +102,7 @@ pub(super) fn is_skipped(entry: &DirEntry) -> bool {
         return false;
     }
     match entry.file_name().to_str() {
-        Some(".git" | "target" | "node_modules" | "vendor") => true,
+        Some(name) if name == ".git" || NOT_WALKED.contains(&name) => true,
         Some("templates") => entry.path().parent().is_some_and(|chart| chart.join("Chart.yaml").is_file()),
         _ => false,
     }

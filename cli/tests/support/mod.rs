@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-pub use build::{built, copy_tree};
+pub use ageseal_testkit::copy_tree;
+pub use build::built;
 
 /// A recipient of the plugin of [`Scratch::fake_plugin`].
 pub const FAKE_RECIPIENT: &str = "age1fake1qypqx3dw5w3";

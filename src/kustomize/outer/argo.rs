@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::directory::Selection;
-use super::flux::{is_missing, patches};
+use super::edits::{is_missing, patches};
 use super::instance::{BY_HAND, Instance, not};
 use super::place::Where;
 use super::repository::Verdict;
@@ -65,17 +65,15 @@ pub(super) fn of_spec(instance: &Instance, spec: &[&str], what: &str, world: &Wo
         line: instance.source.line,
         by: instance.by.clone(),
     });
-    let sources = sources(instance, spec);
     let mut found = Vec::new();
-    for (path, source) in &sources {
-        let raw = source.get("path").filter(|path| !path.is_null());
+    for source in sources(instance, spec) {
+        let raw = source.fields.value.get("path").filter(|path| !path.is_null());
         let mut reach = match raw.map(|path| &path.data) {
             None => Where::Nothing,
             Some(Data::Str(path)) => Where::of_text(path),
             Some(_) => Where::Everything,
         };
-        let path: Vec<&str> = path.iter().map(String::as_str).collect();
-        let plan = match plan(&Read { instance, world, spec, source: &path }, &mut reach) {
+        let plan = match plan(&source, world, &mut reach) {
             Ok(None) => continue,
             Ok(Some(plan)) => Ok(plan),
             Err(refusal) => Err(refusal),
@@ -88,61 +86,39 @@ pub(super) fn of_spec(instance: &Instance, spec: &[&str], what: &str, world: &Wo
     found
 }
 
-/// The sources with their paths in the object: `sources` if it has any, or else `source`.
-fn sources<'i>(instance: &'i Instance, spec: &[&str]) -> Vec<(Vec<String>, &'i Value)> {
-    let at = |more: &[&str]| spec.iter().chain(more).map(|part| (*part).to_owned()).collect::<Vec<_>>();
-    let Some(spec_value) = instance.value.at(spec) else { return Vec::new() };
-    let several = spec_value.get("sources").and_then(Value::as_seq).unwrap_or_default();
+/// A source of an Application.
+struct Source<'i> {
+    /// Its fields, as an object of their own.
+    fields: Instance,
+    /// The name of the Application.
+    name: &'i str,
+    /// `destination.namespace` of the Application.
+    destination: Option<&'i Value>,
+    /// Whether it is rendered into a branch beforehand.
+    hydrated: bool,
+}
+
+/// The sources: `sources` if it has any, or else `source`.
+fn sources<'i>(instance: &'i Instance, spec: &[&str]) -> Vec<Source<'i>> {
+    let Some(spec) = instance.value.at(spec) else { return Vec::new() };
+    let of = |fields: &Value, hydrated| Source {
+        fields: instance.part(fields),
+        name: instance.name(),
+        destination: spec.at(&["destination", "namespace"]),
+        hydrated,
+    };
+    let several = spec.get("sources").and_then(Value::as_seq).unwrap_or_default();
     if !several.is_empty() {
-        let numbered = several.iter().enumerate();
-        return numbered.map(|(index, source)| (at(&["sources", &index.to_string()]), source)).collect();
+        return several.iter().map(|fields| of(fields, false)).collect();
     }
-    let source = spec_value.get("source").filter(|source| !source.is_null());
-    // A source that is rendered into a branch beforehand.
-    let dry = spec_value.at(&["sourceHydrator", "drySource"]);
-    let hydrated = dry.map(|source| (at(&["sourceHydrator", "drySource"]), source));
-    source.map(|source| (at(&["source"]), source)).into_iter().chain(hydrated).collect()
+    let source = spec.get("source").filter(|source| !source.is_null());
+    let dry = spec.at(&["sourceHydrator", "drySource"]);
+    source.map(|fields| of(fields, false)).into_iter().chain(dry.map(|fields| of(fields, true))).collect()
 }
 
-/// A source that is being read.
-struct Read<'r, 'w, 'f> {
-    instance: &'r Instance,
-    world: &'r World<'w, 'f>,
-    spec: &'r [&'r str],
-    source: &'r [&'r str],
-}
-
-impl Read<'_, '_, '_> {
-    /// A value of the source.
-    fn get(&self, path: &[&str]) -> Option<&Value> {
-        let mut value = self.instance.value.at(self.spec)?;
-        for part in self.source[self.spec.len()..].iter().chain(path) {
-            value = match part.parse::<usize>() {
-                Ok(index) if value.as_seq().is_some() => value.as_seq()?.get(index)?,
-                _ => value.get(part)?,
-            };
-        }
-        Some(value).filter(|value| !value.is_null())
-    }
-
-    fn place(&self, path: &[&str]) -> At {
-        self.get(path).map_or_else(|| self.instance.at(), |value| self.instance.place(value))
-    }
-
-    fn text(&self, path: &[&str]) -> Result<Option<crate::kustomize::fields::Entry>, Refusal> {
-        self.get(path).map_or(Ok(None), |value| self.instance.text_of(value, &path.join(".")))
-    }
-
-    /// The source as an object of its own, for whoever reads by path.
-    fn part(&self, path: &[&str]) -> Option<Instance> {
-        let value = self.get(path)?.clone();
-        Some(Instance { value, ..self.instance.clone() })
-    }
-
-    /// Whether a field says anything: Argo CD takes a mapping of zero values for none.
-    fn says(&self, path: &[&str]) -> bool {
-        self.get(path).is_some_and(|value| !is_zero(value))
-    }
+/// Whether a field of a source says anything: Argo CD takes a mapping of zero values for none.
+fn says(fields: &Instance, field: &str) -> bool {
+    fields.value.get(field).is_some_and(|value| !is_zero(value))
 }
 
 fn is_zero(value: &Value) -> bool {
@@ -157,24 +133,24 @@ fn is_zero(value: &Value) -> bool {
 }
 
 /// None if it is about another repository, or deploys nothing.
-fn plan(read: &Read<'_, '_, '_>, reach: &mut Where) -> Result<Option<Plan>, Refusal> {
-    let (instance, world) = (read.instance, read.world);
-    if let Some(refusal) = &instance.unsure {
+fn plan(source: &Source<'_>, world: &World<'_, '_>, reach: &mut Where) -> Result<Option<Plan>, Refusal> {
+    let fields = &source.fields;
+    if let Some(refusal) = &fields.unsure {
         return Err(refusal.clone());
     }
     // A chart comes from a registry; a source that is referred to only lends its files to others.
-    if read.says(&["chart"]) || read.get(&["path"]).is_none() {
+    if says(fields, "chart") {
         return Ok(None);
     }
-    let Some(path) = read.text(&["path"])? else { return Ok(None) };
-    let named = instance.at().line(path.line);
+    let Some(path) = fields.text(&["path"])? else { return Ok(None) };
+    let named = fields.at().line(path.line);
     let Some(folder) = join("", &path.text) else {
         // Argo CD deploys nothing then.
         *reach = Where::Nothing;
         let message = format!("{} is not a path of the repository", show(&path.text));
         return Err(named.broken("outside-repository", message));
     };
-    let url = read.text(&["repoURL"])?;
+    let url = fields.text(&["repoURL"])?;
     let whose = world.whose(url.as_ref().map(|url| url.text.as_str()));
     match world.verdict(whose, &named, &folder) {
         Verdict::Elsewhere => return Ok(None),
@@ -189,46 +165,43 @@ fn plan(read: &Read<'_, '_, '_>, reach: &mut Where) -> Result<Option<Plan>, Refu
     let outside =
         || named.unmodelled("outside-repository", format!("{} leads out of the repository", show(&path.text)));
     let folder = world.session.real(&folder).ok_or_else(outside)?;
-    if read.source.contains(&"sourceHydrator") {
+    if source.hydrated {
         let message = "a source that is rendered into another branch is not modelled";
-        return Err(read.place(&[]).unmodelled("source-hydrator", message).hinted(BY_HAND));
+        return Err(fields.place(&fields.value).unmodelled("source-hydrator", message).hinted(BY_HAND));
     }
-    if let Some(source) = read.part(&[]) {
-        instance.known_of(&source.value, "the source", &SOURCE)?;
-    }
-    let content = content(read, &named, &folder)?;
-    let mut default_namespace = None;
-    let destination: Vec<&str> = read.spec.iter().copied().chain(["destination", "namespace"]).collect();
-    if let Some(entry) = instance.text(&destination)? {
-        default_namespace = Some(Setting { at: instance.at(), entry, field: "destination.namespace" });
-    }
+    fields.known_of(&fields.value, "the source", &SOURCE)?;
+    let content = content(source, world, &named, &folder)?;
+    let field = "destination.namespace";
+    let destination = source.destination.map_or(Ok(None), |namespace| fields.text_of(namespace, field))?;
+    let default_namespace = destination.map(|entry| Setting { at: fields.at(), entry, field });
     let what = format!("path: {}", path.text);
-    let kustomization = edits(read, &folder)?;
+    let kustomization = edits(fields, world, &folder)?;
     let edits = Edits { kustomization, namespace_field: "namespace", components_once: true };
     Ok(Some(Plan { folder, named, what, edits, restriction: None, default_namespace, content }))
 }
 
 /// How Argo CD takes the folder: as it is told, or else as what it finds there.
-fn content(read: &Read<'_, '_, '_>, named: &At, folder: &str) -> Result<Content, Refusal> {
-    let world = read.world;
+fn content(source: &Source<'_>, world: &World<'_, '_>, named: &At, folder: &str) -> Result<Content, Refusal> {
+    let fields = &source.fields;
     let said = ["helm", "plugin", "kustomize", "directory"];
-    let said: Vec<&str> = said.into_iter().filter(|kind| read.says(&[kind])).collect();
+    let said: Vec<&str> = said.into_iter().filter(|kind| says(fields, kind)).collect();
+    let place = |field: &str| fields.value.get(field).map_or_else(|| fields.at(), |value| fields.place(value));
     if let [first, second, ..] = said.as_slice() {
         let message = format!("a source has {first} and {second}: Argo CD takes one of them at most");
-        return Err(read.place(&[second]).broken("several-kinds", message));
+        return Err(place(second).broken("several-kinds", message));
     }
     let has_kustomization = world.kustomizations.contains(folder);
     match said.first() {
         Some(kind @ (&"helm" | &"plugin")) => {
             let message = format!("what {kind} makes of this folder is not known here");
-            return Err(read.place(&[kind]).unmodelled("helm", message).hinted(BY_HAND));
+            return Err(place(kind).unmodelled("helm", message).hinted(BY_HAND));
         }
         Some(&"kustomize") if !has_kustomization => {
             return Err(named.broken("no-kustomization", format!("there is no kustomization in {}", show(folder))));
         }
         Some(&"directory") if has_kustomization => {
             let message = "this folder has a kustomization, and is to be taken as a directory";
-            return Err(read.place(&["directory"]).unmodelled("directory", message).hinted(BY_HAND));
+            return Err(place("directory").unmodelled("directory", message).hinted(BY_HAND));
         }
         _ => {}
     }
@@ -237,7 +210,7 @@ fn content(read: &Read<'_, '_, '_>, named: &At, folder: &str) -> Result<Content,
         let message = format!("{} makes Argo CD take this folder for a Helm chart", show(chart));
         return Err(named.unmodelled("helm", message).hinted(BY_HAND));
     }
-    let parameters = [".argocd-source.yaml".to_owned(), format!(".argocd-source-{}.yaml", read.instance.name())];
+    let parameters = [".argocd-source.yaml".to_owned(), format!(".argocd-source-{}.yaml", source.name)];
     if let Some(file) = parameters.iter().map(|name| below(folder, name)).find(|path| world.session.has_file(path)) {
         let message = format!("{file} changes what is said here, which is not modelled");
         return Err(At::new(&file, 1).unmodelled("parameters-in-file", message).hinted(BY_HAND));
@@ -245,7 +218,7 @@ fn content(read: &Read<'_, '_, '_>, named: &At, folder: &str) -> Result<Content,
     if has_kustomization {
         return Ok(Content::Kustomization);
     }
-    let Some(directory) = read.part(&["directory"]) else { return Ok(Content::Directory(Selection::default())) };
+    let Some(directory) = part(fields, "directory") else { return Ok(Content::Directory(Selection::default())) };
     directory.known(&[], &["recurse", "include", "exclude", "jsonnet"])?;
     Ok(Content::Directory(Selection {
         recurse: directory.flag(&["recurse"])?,
@@ -254,13 +227,18 @@ fn content(read: &Read<'_, '_, '_>, named: &At, folder: &str) -> Result<Content,
     }))
 }
 
-fn edits(read: &Read<'_, '_, '_>, folder: &str) -> Result<Kustomization, Refusal> {
-    let mut edits = Kustomization::empty(&read.instance.at());
-    let Some(kustomize) = read.part(&["kustomize"]) else { return Ok(edits) };
+/// A field of a source as an object of its own.
+fn part(fields: &Instance, field: &str) -> Option<Instance> {
+    fields.value.get(field).filter(|value| !value.is_null()).map(|value| fields.part(value))
+}
+
+fn edits(fields: &Instance, world: &World<'_, '_>, folder: &str) -> Result<Kustomization, Refusal> {
+    let mut edits = Kustomization::empty(&fields.at());
+    let Some(kustomize) = part(fields, "kustomize") else { return Ok(edits) };
     kustomize.known(&[], &KUSTOMIZE)?;
     if let Some(version) = kustomize.text(&["version"])? {
         let message = "another version of kustomize may build something else";
-        return Err(read.instance.at().line(version.line).unmodelled("kustomize-version", message).hinted(BY_HAND));
+        return Err(fields.at().line(version.line).unmodelled("kustomize-version", message).hinted(BY_HAND));
     }
     edits.namespace = kustomize.text(&["namespace"])?;
     edits.name_prefix = kustomize.text(&["namePrefix"])?;
@@ -278,12 +256,12 @@ fn edits(read: &Read<'_, '_, '_>, folder: &str) -> Result<Kustomization, Refusal
     edits.common_annotations = texts(&kustomize, "commonAnnotations")?;
     let ignore_missing = kustomize.flag(&["ignoreMissingComponents"])?;
     for component in kustomize.texts(&["components"])? {
-        let at = read.instance.at().line(component.line);
+        let at = fields.at().line(component.line);
         if component.text.contains(['*', '?', '[', '\\']) {
             let message = format!("the pattern {} is not modelled", show(&component.text));
             return Err(at.unmodelled("pattern", message).hinted("name each component"));
         }
-        if !(ignore_missing && is_missing(read.world, folder, &component)) {
+        if !(ignore_missing && is_missing(world, folder, &component)) {
             edits.components.push(component);
         }
     }

@@ -7,11 +7,11 @@
 use globset::{Glob, GlobBuilder, GlobMatcher};
 
 use super::World;
-use super::generated::{NOT_WALKED, is_source};
+use super::generated::is_source;
 use super::instance::BY_HAND;
 use crate::kustomize::accumulate::as_written;
 use crate::kustomize::fields::Entry;
-use crate::kustomize::files::parent;
+use crate::kustomize::files::{NOT_WALKED, parent};
 use crate::kustomize::read;
 use crate::kustomize::refusal::{At, Refusal};
 use crate::kustomize::resource::Res;

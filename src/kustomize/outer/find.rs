@@ -52,6 +52,8 @@ pub(super) fn find(session: &Session<'_>, paths: &[String]) -> (Vec<Instance>, V
                     found.1.push(refusal);
                 }
             }
+            // Without the name of a group in it, it was looked into for an escape, and whatever deploys reads no more of it.
+            Err(_) if !spells(&bytes) => {}
             Err(error) => {
                 let line = error.location().map_or(1, |location| location.line);
                 found.1.push(
@@ -71,9 +73,13 @@ fn is_manifest(path: &str) -> bool {
 
 /// Whether a text can spell one of the kinds: it has the group in it, or an escape that may spell a part of it.
 fn may_hold(bytes: &[u8]) -> bool {
-    let spelled = GROUPS.iter().any(|group| memmem::find(bytes, group.as_bytes()).is_some());
     let escaped = |at: usize| matches!(bytes.get(at + 1), Some(b'x' | b'u' | b'U' | b'/' | b'\n' | b'\r'));
-    spelled || memchr_iter(b'\\', bytes).any(escaped)
+    spells(bytes) || memchr_iter(b'\\', bytes).any(escaped)
+}
+
+/// Whether a text has one of the groups in it.
+fn spells(bytes: &[u8]) -> bool {
+    GROUPS.iter().any(|group| memmem::find(bytes, group.as_bytes()).is_some())
 }
 
 /// The objects of a text that count: documents, and the items of lists.

@@ -10,7 +10,7 @@ use super::World;
 use super::instance::BY_HAND;
 use super::place::lies_in;
 use crate::kustomize::fields::Entry;
-use crate::kustomize::files::parent;
+use crate::kustomize::files::{NOT_WALKED, parent};
 use crate::kustomize::kustomization::Kustomization;
 use crate::kustomize::refusal::{At, Refusal};
 use crate::kustomize::session::{below, show};
@@ -31,9 +31,6 @@ const FILES: [&str; 10] = [
     ".sops.yaml",
     ".flux.yaml",
 ];
-
-/// Folders that are not walked here, and that Flux walks.
-pub(super) const NOT_WALKED: [&str; 3] = ["node_modules", "target", "vendor"];
 
 /// What Flux would write into the kustomization of a folder. Each entry has the place where the folder is named.
 pub(super) fn kustomization(world: &World<'_, '_>, named: &At, folder: &str) -> Result<Kustomization, Refusal> {

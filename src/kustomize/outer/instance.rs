@@ -19,6 +19,11 @@ pub(super) struct Instance {
 }
 
 impl Instance {
+    /// A part of it as an object of its own, for whoever reads it by path.
+    pub(super) fn part(&self, value: &Value) -> Self {
+        Self { value: value.clone(), ..self.clone() }
+    }
+
     /// Where it is written.
     pub(super) fn at(&self) -> At {
         At::new(&self.source.file, self.source.line)
@@ -72,8 +77,12 @@ impl Instance {
         }
     }
 
-    /// Refuses a `${…}`, which another object of Flux fills in.
+    /// Refuses a `${…}`, which another object of Flux fills in, and a `{{…}}`, which whoever renders the file does.
     pub(super) fn no_placeholder(&self, at: &At, text: &str, what: &str) -> Result<(), Refusal> {
+        if text.contains("{{") {
+            let message = format!("{what} holds {{{{…}}}}, which something else fills in");
+            return Err(at.unmodelled("template", message).hinted(BY_HAND));
+        }
         if text.contains("${") {
             return Err(at
                 .unmodelled("placeholder", format!("{what} holds ${{…}}, which is filled in later"))

@@ -17,6 +17,7 @@
 mod argo;
 mod by_hand;
 mod directory;
+mod edits;
 mod find;
 mod flux;
 mod generated;

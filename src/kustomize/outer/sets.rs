@@ -9,13 +9,12 @@ use std::rc::Rc;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::argo;
-use super::generated::NOT_WALKED;
 use super::instance::{BY_HAND, Instance, not};
 use super::place::Where;
 use super::repository::{Verdict, Whose};
 use super::template::{Parameters, Style, normalized};
 use super::{Deployment, World};
-use crate::kustomize::files::parent;
+use crate::kustomize::files::{NOT_WALKED, parent};
 use crate::kustomize::refusal::Refusal;
 use crate::kustomize::root::{Layer, Root};
 use crate::kustomize::session::{below, show};
@@ -206,7 +205,7 @@ fn parameters(
 
 fn of_list(instance: &Instance, list: &Value, style: Style) -> Result<Vec<Parameters>, Refusal> {
     instance.known_of(list, "the generator list", &["elements", "template"])?;
-    let part = Instance { value: list.clone(), ..instance.clone() };
+    let part = instance.part(list);
     part.items(&["elements"])?.iter().map(|element| of_element(instance, element, style)).collect()
 }
 
@@ -244,7 +243,7 @@ fn of_git(instance: &Instance, git: &Value, style: Style, world: &World<'_, '_>)
         return Err(instance.place(files).unmodelled("generator", message).hinted(BY_HAND));
     }
     instance.known_of(git, "the generator git", &FIELDS)?;
-    let part = Instance { value: git.clone(), ..instance.clone() };
+    let part = instance.part(git);
     let url = part.text(&["repoURL"])?;
     if world.whose(url.as_ref().map(|url| url.text.as_str())) == Whose::Other {
         let message = "the folders of the repository that the generator looks into are not known here";
@@ -256,7 +255,7 @@ fn of_git(instance: &Instance, git: &Value, style: Style, world: &World<'_, '_>)
     let prefix = part.text(&["pathParamPrefix"])?.map(|prefix| format!("{}.", prefix.text)).unwrap_or_default();
     let (mut included, mut excluded) = (Vec::new(), Vec::new());
     for item in part.items(&["directories"])? {
-        let one = Instance { value: item.clone(), ..instance.clone() };
+        let one = instance.part(item);
         one.known(&[], &["path", "exclude"])?;
         let Some(path) = one.text(&["path"])? else { return Err(not(&one.place(item), "path", "given")) };
         let pattern = pattern(instance, &path.text, path.line)?;
@@ -264,16 +263,10 @@ fn of_git(instance: &Instance, git: &Value, style: Style, world: &World<'_, '_>)
     }
     let any = |patterns: &[GlobMatcher], folder: &str| patterns.iter().any(|pattern| pattern.is_match(folder));
     let folders = folders(world).into_iter().filter(|folder| any(&included, folder) && !any(&excluded, folder));
-    folders.map(|folder| of_folder(instance, &part, &folder, &prefix, style)).collect()
+    Ok(folders.map(|folder| of_folder(&part, &folder, &prefix, style)).collect())
 }
 
-fn of_folder(
-    instance: &Instance,
-    git: &Instance,
-    folder: &str,
-    prefix: &str,
-    style: Style,
-) -> Result<Parameters, Refusal> {
+fn of_folder(git: &Instance, folder: &str, prefix: &str, style: Style) -> Parameters {
     let mut parameters = Parameters::default();
     let base = folder.rsplit('/').next().unwrap_or(folder);
     let path = if style == Style::Go { "path.path" } else { "path" };
@@ -286,13 +279,14 @@ fn of_folder(
     }
     let values = git.value.get("values").and_then(Value::as_map);
     for (key, value) in values.into_iter().flatten() {
-        if let Some(text) = instance.text_of(value, "values")?
-            && let Ok(text) = parameters.fill(style, &text.text)
+        // A template in it is filled in here; what it leaves open is refused where it is looked up.
+        if let Data::Str(text) = &value.data
+            && let Ok(text) = parameters.fill(style, text)
         {
             parameters.set(format!("values.{key}"), text);
         }
     }
-    Ok(parameters)
+    parameters
 }
 
 /// The folders that Argo CD finds in a checkout: all but hidden ones. Those that are not walked here are asked for.

@@ -138,6 +138,7 @@ fn what_is_not_understood_refuses_its_folder() {
             "placeholder argo/shop.yaml:7",
         ),
         ("    kustomize: {patches: [{patch: '${x}'}]}\n", "placeholder argo/shop.yaml:7"),
+        ("    kustomize: {namespace: '{{ .Values.x }}'}\n", "template argo/shop.yaml:7"),
         ("    odd: x\n", "unknown-field argo/shop.yaml:7"),
     ] {
         let t = app(source, "");

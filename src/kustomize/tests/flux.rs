@@ -318,7 +318,9 @@ fn a_file_that_cannot_be_read_may_deploy_anything() {
     assert_eq!(refusals(&t).len(), 1);
     assert!(refusals(&t)[0].starts_with("unreadable-layer c/a.yaml:"), "{:?}", refusals(&t));
     assert!(resolved(&t).refusals_of(FILE).count() > 0);
-    // Any other file may be what it is.
+    // Any other file may be what it is, also one that was looked into for what its escapes spell.
+    t.0.insert("c/a.yaml".into(), b"run: [a \\\n  {{ b }}\n".to_vec());
+    assert_eq!(refusals(&t), [""; 0]);
     t.0.insert("c/a.yaml".into(), b"a: \xff\n".to_vec());
     assert_eq!(refusals(&t), [""; 0]);
 }

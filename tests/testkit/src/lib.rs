@@ -28,5 +28,5 @@ pub use programs::{
     target_directory, workspace_root,
 };
 pub use random::Random;
-pub use scratch::Scratch;
+pub use scratch::{Scratch, copy_tree};
 pub use vectors::{Expect, Vector, vectors};

@@ -5,6 +5,24 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+/// Copies a folder with all that is in it, such as an example.
+///
+/// # Panics
+/// If something cannot be read or written.
+pub fn copy_tree(from: &Path, to: &Path) {
+    let fail = |path: &Path, error: &dyn std::fmt::Display| -> ! { panic!("{}: {error}", path.display()) };
+    fs::create_dir_all(to).unwrap_or_else(|e| fail(to, &e));
+    for entry in fs::read_dir(from).unwrap_or_else(|e| fail(from, &e)) {
+        let path = entry.unwrap_or_else(|e| fail(from, &e)).path();
+        let to = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy_tree(&path, &to);
+        } else {
+            fs::copy(&path, to).unwrap_or_else(|e| fail(&path, &e));
+        }
+    }
+}
+
 /// A fresh, empty folder that is removed when the value is dropped.
 ///
 /// Its path is canonical, so that it can be compared with what a program prints.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use ageseal::kustomize::{Options, Reach, Resolution, Root, Step, resolve};
+use ageseal::kustomize::{NOT_WALKED, Options, Reach, Resolution, Root, Step, resolve};
 use ageseal::manifest::names::namespace_fault;
 use ageseal::policy::is_name;
 use ageseal::yaml::Stream;
@@ -117,7 +117,7 @@ fn is_entered(entry: &DirEntry) -> bool {
     if !entry.file_type().is_dir() {
         return true;
     }
-    let skipped = |name: &str| name.starts_with('.') || matches!(name, "target" | "node_modules" | "vendor");
+    let skipped = |name: &str| name.starts_with('.') || NOT_WALKED.contains(&name);
     !entry.file_name().to_str().is_some_and(skipped) && entry.path().join(".git").symlink_metadata().is_err()
 }
 

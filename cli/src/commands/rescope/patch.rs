@@ -11,9 +11,9 @@ use ageseal::yaml::Stream;
 use rand_core::OsRng;
 
 use super::Change;
-use crate::commands::set::targets::{check_typed, scope_for_patch};
 use crate::error::CliError;
 use crate::patches::Listing;
+use crate::patches::targets::{check_typed, scope_for_patch};
 use crate::sealed::title;
 
 /// A patch, if values of it are sealed for elsewhere than it is built for. The listing is that of its file, if some

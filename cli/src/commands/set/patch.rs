@@ -9,11 +9,11 @@ use ageseal::rewrite::{PatchOf, PatchOrder, check_patch_scope, set_in_patch};
 use ageseal::scope::Scope;
 use rand_core::OsRng;
 
-use super::targets::{Targets, check_typed, prove, scope_for_patch};
 use super::{Args, value, warn_immutable};
 use crate::error::{CliError, Exit, Outcome};
 use crate::files::{self, Batch, Before};
 use crate::patches::Listing;
+use crate::patches::targets::{Targets, check_typed, prove, scope_for_patch};
 use crate::readers::Readers;
 use crate::sealed::{SealedFile, title};
 use crate::shadow::{Change, Shadows, patch_stands_still};

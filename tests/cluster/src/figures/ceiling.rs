@@ -137,9 +137,10 @@ impl Ceiling {
             let both: Vec<_> = documents.iter().map(both).collect();
             let sums = self.seconds.iter_mut().zip(&mut self.shares);
             for ((seconds, shares), chains) in sums.zip([alone, both]) {
-                let before = Shares::so_far(plane, std::process::id());
+                let so_far = || Shares::so_far(plane, Some(std::process::id()));
+                let before = so_far();
                 seconds[index] += self.client.send_all(chains, at_once).await.0.as_secs_f64();
-                shares[index] = shares[index] + (Shares::so_far(plane, std::process::id()) - before);
+                shares[index] = shares[index] + (so_far() - before);
             }
         }
         self.written += part;

@@ -14,15 +14,16 @@ pub(crate) const SHARERS: [&str; 4] = ["whoever asks", "kube-apiserver", "etcd",
 pub(crate) struct Shares(pub(crate) [Duration; SHARERS.len()]);
 
 impl Shares {
-    /// What whoever asks, a process, and the programs of a control plane took so far.
+    /// What whoever asks, a process, and the programs of a control plane took so far. Nobody who asks took nothing.
     ///
     /// # Panics
     /// If one of them does not run.
-    pub(crate) fn so_far(plane: &ControlPlane, who_asks: u32) -> Self {
+    pub(crate) fn so_far(plane: &ControlPlane, who_asks: Option<u32>) -> Self {
         let pids = plane.pids();
-        let mut of = SHARERS.map(|name| pids.get(name).copied());
-        of[0] = Some(who_asks);
-        Self(of.map(|pid| processor(pid.expect("every program of the control plane runs"))))
+        let of = |name| processor(*pids.get(name).unwrap_or_else(|| panic!("{name} does not run")));
+        let [_, programs @ ..] = SHARERS;
+        let [api_server, etcd, manager] = programs.map(of);
+        Self([who_asks.map(processor).unwrap_or_default(), api_server, etcd, manager])
     }
 }
 

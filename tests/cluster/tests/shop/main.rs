@@ -8,13 +8,12 @@ mod references;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use ageseal::api::SealedSecret;
 use ageseal::recipient::Identity;
 use ageseal_cluster::{ControlPlane, Controller, ControllerOptions, eventually, programs, recipient_of};
-use ageseal_testkit::{Command, Outcome, Scratch, kustomize, workspace_root};
+use ageseal_testkit::{Command, Outcome, Scratch, copy_tree, kustomize, workspace_root};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams};
 use rand_core::OsRng;
@@ -40,7 +39,7 @@ impl Shop {
     /// Copies the example, with these recipients by name, and seals all of it.
     fn sealed(plane: &'static ControlPlane, recipients: &[(&str, String)]) -> Self {
         let repository = Scratch::new();
-        copy(&workspace_root().join("examples/shop"), repository.path());
+        copy_tree(&workspace_root().join("examples/shop"), repository.path());
         fs::remove_dir_all(repository.path().join("system")).unwrap();
         repository.write(".ageseal/policy.yaml", repository.read("policy.example.yaml"));
         for (name, recipient) in recipients {
@@ -111,19 +110,6 @@ impl Shop {
 fn good(outcome: Outcome) -> Outcome {
     assert!(outcome.success(), "{}\n{}", outcome.stdout_text(), outcome.stderr_text());
     outcome
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), to).unwrap();
-        }
-    }
 }
 
 fn is_ready(document: &SealedSecret) -> bool {

@@ -20,19 +20,19 @@ use crate::shadow::Shadows;
 
 /// What comes of a patch.
 #[derive(Clone)]
-pub(in crate::commands) struct Targets {
+pub struct Targets {
     /// The Secrets, and no others.
-    pub(in crate::commands) scope: Scope,
+    pub scope: Scope,
     /// The file that decides, for people.
-    pub(in crate::commands) because: Option<String>,
+    pub because: Option<String>,
     /// The data keys that they have without the patch.
-    pub(in crate::commands) keys: Vec<String>,
+    pub keys: Vec<String>,
     /// Whether one of them is immutable.
-    pub(in crate::commands) immutable: bool,
+    pub immutable: bool,
     /// Whether a hash is added to the name of one of them.
-    pub(in crate::commands) hashed: bool,
+    pub hashed: bool,
     /// The file of the document.
-    pub(in crate::commands) base: PathBuf,
+    pub base: PathBuf,
 }
 
 /// The scope of a value of a patch: what every root that is built with the patch makes of the document that it patches.
@@ -42,11 +42,7 @@ pub(in crate::commands) struct Targets {
 /// # Errors
 /// What kustomize makes of it is not known; nothing is built with the patch; it patches something else, or a Secret of
 /// another type; a Secret has no namespace.
-pub(in crate::commands) fn scope_for_patch(
-    listing: &Listing,
-    of: &PatchOf,
-    base: Option<&Path>,
-) -> Result<Targets, CliError> {
+pub fn scope_for_patch(listing: &Listing, of: &PatchOf, base: Option<&Path>) -> Result<Targets, CliError> {
     let (tree, listed_in) = planned(listing, of, listing.wired()?);
     let options = Options::default().passing_over_missing();
     let found =
@@ -98,7 +94,7 @@ pub(in crate::commands) fn scope_for_patch(
 ///
 /// # Errors
 /// The scope leaves out a Secret that a kustomization makes with this patch.
-pub(in crate::commands) fn check_typed(listing: &Listing, of: &PatchOf, typed: &Scope) -> Result<bool, CliError> {
+pub fn check_typed(listing: &Listing, of: &PatchOf, typed: &Scope) -> Result<bool, CliError> {
     // Where the patch cannot be listed, nothing is built with it yet.
     let (tree, _) = planned(listing, of, listing.wired().ok().flatten());
     let resolution = resolve(&tree, &Options::default().passing_over_missing());
@@ -124,7 +120,7 @@ pub(in crate::commands) fn check_typed(listing: &Listing, of: &PatchOf, typed: &
 /// # Errors
 /// kustomize would not build what it builds now; it builds other names of it, or nothing at all. With `typed`, the scope is
 /// said by hand: what is not known before need not be known after.
-pub(super) fn prove(
+pub fn prove(
     listing: &Listing,
     of: &PatchOf,
     patch: &Stream,
