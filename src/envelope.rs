@@ -16,7 +16,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::format::{AgeFile, Kid, MAX_ENVELOPE_TEXT, MAX_HEADER_LINES, MAX_RECIPIENTS, MAX_STANZAS};
-use crate::recipient::{Budgeted, KeyRing, Recipient, RecipientId};
+use crate::recipient::{Budgeted, Identity, KeyRing, Recipient, RecipientId};
 
 const KID_INFO: &[u8] = b"ageseal.dev/v1/kid";
 const PLAINTEXT_PREFIX: &[u8] = b"ageseal-dek-v1 ";
@@ -292,7 +292,11 @@ pub(crate) fn unwrap(file: &AgeFile, ring: &KeyRing, left: &Cell<usize>) -> Resu
     header_text(&binary)?;
     let decryptor = Decryptor::new_buffered(binary.as_slice()).map_err(|_| UnwrapError::Broken)?;
     let fitted = Cell::new(None);
-    let budgeted = |identity| Budgeted { identity, left, fitted: &fitted };
+    let place = |identity: &Identity| {
+        let id = identity.recipient()?.id();
+        file.recipients.iter().position(|claimed| *claimed == id)
+    };
+    let budgeted = |identity| Budgeted { identity, place: place(identity), left, fitted: &fitted };
     let identities: Vec<_> = ring.ordered(&file.recipients).map(budgeted).collect();
     let reader = match decryptor.decrypt(identities.iter().map(|identity| identity as &dyn age::Identity)) {
         Ok(reader) => reader,
@@ -326,7 +330,6 @@ mod tests {
     use rand_core::OsRng;
 
     use super::*;
-    use crate::recipient::Identity;
 
     fn ring(identities: Vec<Identity>) -> KeyRing {
         KeyRing::new(identities)
@@ -433,6 +436,21 @@ mod tests {
         }
         let spaced = format!("\n{}", armor(&stanzas(1)));
         assert_eq!(inspect(&spaced), Err(EnvelopeError::Armor));
+    }
+
+    #[test]
+    fn a_claim_saves_tries_and_costs_nobody_a_value() {
+        let identities: Vec<_> = (0..4).map(|_| Identity::generate_x25519()).collect();
+        let recipients: Vec<_> = identities.iter().map(|identity| identity.recipient().unwrap()).collect();
+        let file = FreshDek::generate(&mut OsRng).wrap(&recipients).unwrap();
+        let tries = |recipients: Vec<RecipientId>| {
+            let (file, left) = (AgeFile { recipients, age: file.age.clone() }, budget());
+            unwrap(&file, &ring(vec![identities[3].clone()]), &left).unwrap();
+            MAX_UNWRAPS - left.get()
+        };
+        assert_eq!(tries(file.recipients.clone()), 1);
+        assert_eq!(tries(file.recipients.iter().rev().copied().collect()), 4, "a claim that misleads");
+        assert_eq!(tries(Vec::new()), 4);
     }
 
     #[test]

@@ -159,6 +159,8 @@ fn is_claimed(identity: &Identity, claimed: &[RecipientId]) -> bool {
 /// An identity whose unwraps are counted against a document's budget, so that no file can buy unbounded work.
 pub(crate) struct Budgeted<'a> {
     pub(crate) identity: &'a Identity,
+    /// Which stanza the claims say is this identity's. No more than a hint: whoever wrote the file wrote them too.
+    pub(crate) place: Option<usize>,
     pub(crate) left: &'a Cell<usize>,
     /// Whose identity fitted, of all that share this cell.
     pub(crate) fitted: &'a Cell<Option<RecipientId>>,
@@ -196,14 +198,29 @@ impl age::Identity for Budgeted<'_> {
                 self.left.set(left);
                 self.told(key.unwrap_stanzas(stanzas))
             }
-            _ => stanzas.iter().find_map(|stanza| self.unwrap_stanza(stanza)),
+            _ => in_turn(stanzas, self.place).find_map(|stanza| self.unwrap_stanza(stanza)),
         }
     }
+}
+
+/// All stanzas, the one at that place first: a stanza of somebody else costs as much to try as one's own.
+fn in_turn(stanzas: &[Stanza], place: Option<usize>) -> impl Iterator<Item = &Stanza> {
+    let first = place.and_then(|place| stanzas.get(place));
+    let others = stanzas.iter().enumerate().filter(move |(index, _)| Some(*index) != place).map(|(_, stanza)| stanza);
+    first.into_iter().chain(others)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_stanza_is_tried_once_and_the_hinted_one_first() {
+        let stanza = |tag: &str| Stanza { tag: tag.to_owned(), args: Vec::new(), body: Vec::new() };
+        let stanzas = ["a", "b", "c"].map(stanza);
+        let order = |place| in_turn(&stanzas, place).map(|stanza| stanza.tag.as_str()).collect::<String>();
+        assert_eq!([None, Some(0), Some(1), Some(2), Some(3)].map(order), ["abc", "abc", "bac", "cab", "abc"]);
+    }
 
     #[test]
     fn the_native_kinds_go_through_text() {
