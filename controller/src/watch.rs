@@ -18,8 +18,8 @@ use crate::doc::{Doc, Key};
 use crate::index::Sight;
 use crate::jitter::jittered;
 
-/// How many documents a page of the first list has: a few megabytes.
-const PAGE: u32 = 250;
+/// How many documents a page of the first list has: a megabyte. The first Secrets are made while the second is read.
+const PAGE: u32 = 125;
 
 /// What a watch brings. `scope` numbers the namespaces that are watched apart from each other; there is one if all are.
 #[derive(Debug)]
