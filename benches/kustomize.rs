@@ -2,7 +2,7 @@
 //! deploy them.
 //!
 //! Prints the time beside that of a plain parse of the same files, which is the floor: the ratio of the two does not
-//! depend on the machine.
+//! depend on the machine. Beside it stand the limits: two seconds, and 200 MiB for files and answers together.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)]
 
 use std::hint::black_box;
@@ -13,6 +13,9 @@ use ageseal::yaml::Stream;
 
 const SERVICES: usize = 250;
 const FILES: usize = 36;
+const LIMIT: Duration = Duration::from_secs(2);
+/// In MiB.
+const MEMORY_LIMIT: u64 = 200;
 
 /// 250 services, each a base of 36 files with three overlays: 1,000 kustomizations, and 10,000 files with them.
 fn repository() -> Memory {
@@ -76,8 +79,21 @@ fn quickest(mut work: impl FnMut()) -> Duration {
     times.min().unwrap()
 }
 
+/// What was ever resident, in MiB, where the kernel says so.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB");
+    Some(kilobytes.parse::<u64>().ok()?.div_ceil(1024))
+}
+
+fn verdict(reached: bool) -> &'static str {
+    if reached { "reached" } else { "FALLS SHORT" }
+}
+
 fn main() {
     let files = repository();
+    black_box(resolve(&files, &Options::default()));
+    let peak = peak();
     let kustomizations = files.0.keys().filter(|path| path.ends_with("kustomization.yaml")).count();
     assert_eq!((kustomizations, files.0.len()), (4 * SERVICES, 4 * SERVICES + FILES * SERVICES));
     let parse = quickest(|| {
@@ -103,4 +119,9 @@ fn main() {
         files.0.len(),
         resolved.as_secs_f64() / parse.as_secs_f64()
     );
+    println!("limit {LIMIT:?}: {}", verdict(resolved < LIMIT && layered < LIMIT));
+    match peak {
+        Some(peak) => println!("{peak} MiB at most, limit {MEMORY_LIMIT} MiB: {}", verdict(peak < MEMORY_LIMIT)),
+        None => println!("memory: the kernel does not say"),
+    }
 }

@@ -28,6 +28,11 @@ pub trait Files {
     /// nothing.
     fn real(&self, path: &str) -> Option<String>;
 
+    /// Every symbolic link, sorted; those in what [`Files::paths`] leaves out may be left out too.
+    fn links(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The URLs under which git knows the repository; none if it has none, or they cannot be told.
     fn remotes(&self) -> Vec<String> {
         Vec::new()
@@ -62,6 +67,11 @@ impl Files for Memory {
     fn real(&self, path: &str) -> Option<String> {
         (self.0.contains_key(path) || self.is_folder(path)).then(|| path.to_owned())
     }
+}
+
+/// Whether a folder is looked into: neither it nor one above it is of [`NOT_WALKED`].
+pub(super) fn is_walked(folder: &str) -> bool {
+    !folder.split('/').any(|part| NOT_WALKED.contains(&part))
 }
 
 /// A path below a folder, without `.` and `..`; none if it is absolute or leads out of the repository.

@@ -43,6 +43,16 @@ pub(super) fn read_one(at: &At, bytes: &[u8]) -> Result<Value, Refusal> {
 
 /// Reads the objects of a file or of an inline text: every document, the items of lists.
 pub(super) fn read_objects(at: &At, bytes: &[u8], inline: bool) -> Result<Vec<Document>, Refusal> {
+    read_with(at, bytes, inline, false)
+}
+
+/// Reads the objects of a file that is applied without kustomize, less those whose names the API server makes up: no Secret
+/// that is named anywhere is among them.
+pub(super) fn read_applied(at: &At, bytes: &[u8]) -> Result<Vec<Document>, Refusal> {
+    read_with(at, bytes, false, true)
+}
+
+fn read_with(at: &At, bytes: &[u8], inline: bool, applied: bool) -> Result<Vec<Document>, Refusal> {
     let stream =
         Stream::from_bytes(bytes.to_vec()).map_err(|error| faulty(&placed(at, error.location(), inline), &error))?;
     let mut queue = VecDeque::new();
@@ -58,13 +68,21 @@ pub(super) fn read_objects(at: &At, bytes: &[u8], inline: bool) -> Result<Vec<Do
         }
         queue.push_back(Document { value, line: here.line, document: document.index(), items: Vec::new() });
     }
-    take_lists_apart(at, queue, inline)
+    take_lists_apart(at, queue, inline, applied)
 }
 
 /// Lists stand aside until the end, as in kustomize, and then give their items.
-fn take_lists_apart(at: &At, mut queue: VecDeque<Document>, inline: bool) -> Result<Vec<Document>, Refusal> {
+fn take_lists_apart(
+    at: &At,
+    mut queue: VecDeque<Document>,
+    inline: bool,
+    applied: bool,
+) -> Result<Vec<Document>, Refusal> {
     let mut objects = Vec::new();
     while let Some(mut document) = queue.pop_front() {
+        if applied && is_named_later(&document.value) {
+            continue;
+        }
         let here = at.line(document.line);
         validate(&here, &document.value)?;
         let kind = document.value.get("kind").and_then(Value::scalar).unwrap_or_default();
@@ -92,6 +110,12 @@ fn take_lists_apart(at: &At, mut queue: VecDeque<Document>, inline: bool) -> Res
         }
     }
     Ok(objects)
+}
+
+/// Whether the API server makes up the name.
+fn is_named_later(value: &Value) -> bool {
+    let text = |field: &str| value.at(&["metadata", field]).and_then(Value::scalar).unwrap_or_default();
+    text("name").is_empty() && !text("generateName").is_empty()
 }
 
 /// What kustomize asks of every object.

@@ -248,6 +248,11 @@ impl<'f> Session<'f> {
     }
 
     /// A file or folder without symbolic links.
+    /// Every symbolic link.
+    pub(super) fn links(&self) -> Vec<String> {
+        self.files.links()
+    }
+
     pub(super) fn real(&self, path: &str) -> Option<String> {
         self.files.real(path)
     }

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn entries_are_read_with_their_places() {
-        let text = "deployed:\n- {path: ./overlays/prod/, namespace: shop-prod, namePrefix: x-, nameSuffix: -y}\n- path: .\n  defaultNamespace: shop\nrepositories: ['https://example.com/a']\n";
+        let text = "deployed:\n- {path: ./overlays/prod/, namespace: shop-prod, namePrefix: x-, nameSuffix: -y}\n- path: .\n  defaultNamespace: shop\nrepositories: ['https://example.com/a']\notherRepositories: ['https://example.com/b']\n";
         let policy = Policy::parse(format!("{HEAD}{text}").into_bytes()).unwrap();
         let [first, second] = policy.deployed() else { panic!("{:?}", policy.deployed()) };
         assert_eq!((first.path.text.as_str(), first.at.line), ("overlays/prod", 5));
@@ -145,6 +145,7 @@ mod tests {
         assert_eq!(texts, ["shop-prod", "x-", "-y", "shop"]);
         assert_eq!((second.path.text.as_str(), second.default_namespace.as_ref().unwrap().at.line), ("", 7));
         assert_eq!(policy.repositories(), ["https://example.com/a"]);
+        assert_eq!(policy.other_repositories(), ["https://example.com/b"]);
     }
 
     #[test]
@@ -166,6 +167,7 @@ mod tests {
             ("deployed: [{path: a, namespace: b, defaultNamespace: c}]\n", "two-namespaces 4:54"),
             ("deployed: [{path: a}, {path: ./a}]\n", "duplicate-item 4:23"),
             ("repositories: x\n", "wrong-type 4:15"),
+            ("otherRepositories: x\n", "wrong-type 4:20"),
         ] {
             assert_eq!(faults(text), [found], "{text}");
         }

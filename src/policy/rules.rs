@@ -24,8 +24,17 @@ pub const MAX_RULES: usize = 1_000;
 /// The most path patterns, scopes and names of recipients of a policy, all taken together.
 pub const MAX_PATTERNS: usize = 10_000;
 
-const FIELDS: [&str; 8] =
-    ["apiVersion", "kind", "rules", "allow", "external", "deployed", "repositories", "serverSideApply"];
+const FIELDS: [&str; 9] = [
+    "apiVersion",
+    "kind",
+    "rules",
+    "allow",
+    "external",
+    "deployed",
+    "repositories",
+    "otherRepositories",
+    "serverSideApply",
+];
 const RULE_FIELDS: [&str; 3] = ["paths", "recipients", "scopes"];
 const ALLOW_FIELDS: [&str; 2] = ["paths", "reason"];
 
@@ -38,7 +47,7 @@ const SCOPES_EXAMPLE: &str = "[\"shop-prod/*\"], or [\"*/*\"] if everything may 
 /// The rules of a repository.
 ///
 /// Shape: one YAML document, `apiVersion: ageseal.dev/v1alpha1`, `kind: Policy`, with `rules` (required, not empty),
-/// `allow`, `external`, `deployed` and `repositories` (optional) and `serverSideApply` (optional, `false` if left out).
+/// `allow`, `external`, `deployed`, `repositories` and `otherRepositories` (optional) and `serverSideApply` (optional, `false` if left out).
 #[derive(Clone, Debug)]
 pub struct Policy {
     rules: Vec<Rule>,
@@ -46,6 +55,7 @@ pub struct Policy {
     external: Vec<Pattern>,
     deployed: Vec<Deployed>,
     repositories: Vec<String>,
+    other_repositories: Vec<String>,
     server_side_apply: bool,
     warnings: Vec<Problem>,
     rule_matcher: Matcher,
@@ -147,10 +157,13 @@ impl Policy {
         let external =
             root.get("external").map_or_else(Vec::new, |node| reader.patterns(node, "external", EXTERNAL_EXAMPLE));
         let deployed = root.get("deployed").map_or_else(Vec::new, |node| reader.deployed(node));
-        let repositories = root.get("repositories").map_or_else(Vec::new, |node| {
-            let texts = reader.strings(node, "repositories", REPOSITORIES_EXAMPLE);
-            texts.into_iter().map(|text| text.text.to_owned()).collect()
-        });
+        let mut urls = |field: &'static str| {
+            root.get(field).map_or_else(Vec::new, |node| {
+                let texts = reader.strings(node, field, REPOSITORIES_EXAMPLE);
+                texts.into_iter().map(|text| text.text.to_owned()).collect()
+            })
+        };
+        let (repositories, other_repositories) = (urls("repositories"), urls("otherRepositories"));
         let server_side_apply = match root.get("serverSideApply") {
             Some(node) => reader.boolean(node, "serverSideApply").unwrap_or_default(),
             None => false,
@@ -168,6 +181,7 @@ impl Policy {
                     external,
                     deployed,
                     repositories,
+                    other_repositories,
                     server_side_apply,
                     warnings,
                     rule_matcher,
@@ -205,6 +219,11 @@ impl Policy {
     /// The URLs under which Flux and Argo CD know the repository, beside those that git knows.
     pub fn repositories(&self) -> &[String] {
         &self.repositories
+    }
+
+    /// The URLs of repositories that are not this one, although they have folders of the same names.
+    pub fn other_repositories(&self) -> &[String] {
+        &self.other_repositories
     }
 
     /// Whether the repository is applied by the server, which lifts the limit that client-side apply has.
@@ -291,7 +310,7 @@ fn too_many(root: Node<'_>) -> Option<Problem> {
         let lists = list.items().flat_map(|entry| ["paths", "scopes", "recipients"].map(|field| entry.get(field)));
         patterns.extend(lists.flatten().flat_map(|list| list.items()));
     }
-    let more = ["external", "repositories"].into_iter().filter_map(|field| root.get(field));
+    let more = ["external", "repositories", "otherRepositories"].into_iter().filter_map(|field| root.get(field));
     patterns.extend(more.flat_map(|list| list.items()));
     let first = patterns.get(MAX_PATTERNS)?;
     problem("too-many-patterns", "path patterns, scopes and names", patterns.len(), MAX_PATTERNS, *first)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use ageseal::kustomize::Files;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 use zeroize::Zeroizing;
 
 use super::walk::is_skipped;
@@ -90,6 +90,11 @@ impl Tree {
         self.find(path).is_some_and(|found| found.kind == kind)
     }
 
+    fn entries(&self) -> impl Iterator<Item = DirEntry> {
+        let all = WalkDir::new(&self.top).into_iter().filter_entry(|entry| entry.depth() == 0 || !is_skipped(entry));
+        all.filter_map(Result::ok)
+    }
+
     fn relative(&self, real: &Path) -> Option<String> {
         let inside = real.strip_prefix(&self.top).ok()?;
         let parts: Option<Vec<&str>> = inside.components().map(|part| part.as_os_str().to_str()).collect();
@@ -120,14 +125,19 @@ impl Files for Tree {
     }
 
     fn paths(&self) -> Vec<String> {
-        let entries =
-            WalkDir::new(&self.top).into_iter().filter_entry(|entry| entry.depth() == 0 || !is_skipped(entry));
-        let files = entries.filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+        let files = self.entries().filter(|entry| entry.file_type().is_file());
         let mut paths: Vec<String> = files.filter_map(|entry| self.relative(entry.path())).collect();
         paths.extend(self.planned.keys().cloned());
         paths.sort_unstable();
         paths.dedup();
         paths
+    }
+
+    fn links(&self) -> Vec<String> {
+        let links = self.entries().filter(|entry| entry.file_type().is_symlink());
+        let mut links: Vec<String> = links.filter_map(|entry| self.relative(entry.path())).collect();
+        links.sort_unstable();
+        links
     }
 
     fn real(&self, path: &str) -> Option<String> {
@@ -167,6 +177,7 @@ mod tests {
         assert_eq!(tree.real("base/new.yaml").as_deref(), Some("base/new.yaml"));
         assert!(tree.is_folder("alias") && tree.is_folder("") && !tree.is_folder("in.yaml") && !tree.is_folder(".."));
         assert_eq!(tree.paths(), ["base/a.yaml", "base/new.yaml"]);
+        assert_eq!(tree.links(), ["alias", "in.yaml", "out.yaml"]);
         assert_eq!(tree.read("base"), None);
     }
 }

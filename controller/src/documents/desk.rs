@@ -23,9 +23,11 @@ use crate::reconcile::{Job, Outcome, Tools, reconcile};
 use crate::request::RequestError;
 use crate::watch::{News, SecretSight};
 
-/// How many bytes of documents wait for their turn at most; beyond, the first list waits, and what a watch brings is
-/// fetched again when its turn comes.
+/// How many bytes of documents wait for their turn at most; what a watch brings beyond is fetched again when its turn comes.
 const ROOM: usize = 12 * 1024 * 1024;
+/// With how many bytes of documents that wait the first list waits too: its pages come faster than the API server takes
+/// Secrets, and what they leave behind in memory stays there.
+const ROOM_OF_LISTS: usize = 1024 * 1024;
 /// How long the first list waits for this replica to lead, before it takes it that another one does.
 const SETTLE: Duration = Duration::from_secs(3);
 /// The part of the workers that may write statuses while others work on Secrets: one in so many.
@@ -121,7 +123,7 @@ impl Desk {
     /// goes on as fast as documents are done: else each would have to be fetched again when its turn comes.
     pub fn has_room(&self) -> bool {
         let decided = self.leading || self.since.elapsed() > SETTLE;
-        self.lists.are_settled() || (self.held < ROOM && self.ring.is_some() && decided)
+        self.lists.are_settled() || (self.held < ROOM_OF_LISTS && self.ring.is_some() && decided)
     }
 
     /// How many jobs run.

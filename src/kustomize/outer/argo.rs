@@ -73,6 +73,10 @@ pub(super) fn of_spec(instance: &Instance, spec: &[&str], what: &str, world: &Wo
             Some(Data::Str(path)) => Where::of_text(path),
             Some(_) => Where::Everything,
         };
+        if instance.unsure.is_some() {
+            // What changes it may change its path.
+            reach = Where::Everything;
+        }
         let plan = match plan(&source, world, &mut reach) {
             Ok(None) => continue,
             Ok(Some(plan)) => Ok(plan),
@@ -190,7 +194,7 @@ fn content(source: &Source<'_>, world: &World<'_, '_>, named: &At, folder: &str)
         let message = format!("a source has {first} and {second}: Argo CD takes one of them at most");
         return Err(place(second).broken("several-kinds", message));
     }
-    let has_kustomization = world.kustomizations.contains(folder);
+    let has_kustomization = world.session.has_kustomization(folder);
     match said.first() {
         Some(kind @ (&"helm" | &"plugin")) => {
             let message = format!("what {kind} makes of this folder is not known here");

@@ -17,6 +17,7 @@ use crate::policy::{Deployed, POLICY_PATH, Policy, Said};
 pub(super) struct ByHand {
     pub(super) deployed: Vec<Deployed>,
     pub(super) repositories: Vec<String>,
+    pub(super) others: Vec<String>,
 }
 
 /// Reads it. A policy that is wrong says nothing here: whoever seals or checks reads it as well, and refuses it.
@@ -25,6 +26,7 @@ pub(super) fn read(session: &Session<'_>) -> ByHand {
     policy.map_or_else(ByHand::default, |policy| ByHand {
         deployed: policy.deployed().to_vec(),
         repositories: policy.repositories().to_vec(),
+        others: policy.other_repositories().to_vec(),
     })
 }
 
@@ -71,6 +73,7 @@ fn plan(one: &Deployed, at: At, folder: String) -> Plan {
         edits: Edits { kustomization, namespace_field: "namespace", components_once: false },
         restriction: None,
         default_namespace,
-        content: Content::Kustomization,
+        // A folder without a kustomization is taken whole.
+        content: Content::Flux,
     }
 }

@@ -9,9 +9,10 @@ use globset::{Glob, GlobBuilder, GlobMatcher};
 use super::World;
 use super::generated::is_source;
 use super::instance::BY_HAND;
+use super::place::lies_in;
 use crate::kustomize::accumulate::as_written;
 use crate::kustomize::fields::Entry;
-use crate::kustomize::files::{NOT_WALKED, parent};
+use crate::kustomize::files::{NOT_WALKED, is_walked, parent};
 use crate::kustomize::read;
 use crate::kustomize::refusal::{At, Refusal};
 use crate::kustomize::resource::Res;
@@ -51,6 +52,7 @@ pub(super) fn files(
         }
     }
     not_walked(world, named, folder, selection.recurse)?;
+    linked(world, named, folder, selection.recurse)?;
     Ok(objects)
 }
 
@@ -61,7 +63,7 @@ fn of_file(world: &World<'_, '_>, path: &str) -> Result<Vec<Res>, Refusal> {
     if text.contains("+argocd:skip-file-rendering") {
         return Err(at.unmodelled("skipped-file", "some versions of Argo CD pass over this file").hinted(BY_HAND));
     }
-    match read::read_objects(&at, &bytes, false) {
+    match read::read_applied(&at, &bytes) {
         Ok(documents) => Ok(documents.iter().map(|document| as_written(document, path)).collect()),
         // Argo CD takes what does not look like a manifest for something else.
         Err(_) if !["apiVersion:", "kind:", "metadata:"].iter().all(|word| text.contains(word)) => Ok(Vec::new()),
@@ -71,6 +73,10 @@ fn of_file(world: &World<'_, '_>, path: &str) -> Result<Vec<Res>, Refusal> {
 
 /// Refuses folders that are not walked here, and that Argo CD walks.
 fn not_walked(world: &World<'_, '_>, named: &At, folder: &str, recurse: bool) -> Result<(), Refusal> {
+    if !is_walked(folder) {
+        let message = format!("{} is not looked into here, and Argo CD takes its files", show(folder));
+        return Err(named.unmodelled("not-walked", message).hinted(BY_HAND));
+    }
     if !recurse {
         return Ok(());
     }
@@ -84,6 +90,23 @@ fn not_walked(world: &World<'_, '_>, named: &At, folder: &str, recurse: bool) ->
     Ok(())
 }
 
+/// Refuses symbolic links to files: Argo CD reads those that stay in the repository, and here each file is read once, under
+/// its own path.
+fn linked(world: &World<'_, '_>, named: &At, folder: &str, recurse: bool) -> Result<(), Refusal> {
+    let takes = |path: &&String| {
+        let above = parent(path);
+        let manifest = [".yaml", ".yml", ".json", ".jsonnet"].iter().any(|ending| path.ends_with(ending));
+        manifest && (above == folder || recurse && lies_in(above, folder)) && world.session.has_file(path)
+    };
+    match world.session.links().iter().find(takes) {
+        None => Ok(()),
+        Some(link) => {
+            let message = format!("{} is a symbolic link, and Argo CD takes the file behind it", show(link));
+            Err(named.unmodelled("symbolic-link", message).hinted("list the file in a kustomization.yaml there"))
+        }
+    }
+}
+
 /// A pattern of `github.com/gobwas/glob` without separators: `*` and `?` take any character, `{a,b}` is one of several.
 fn pattern(named: &At, entry: &Entry) -> Result<GlobMatcher, Refusal> {
     let at = named.line(entry.line);
@@ -91,6 +114,9 @@ fn pattern(named: &At, entry: &Entry) -> Result<GlobMatcher, Refusal> {
     if entry.text.contains(['[', ']', '\\', '!']) {
         return Err(odd());
     }
-    let glob: Glob = GlobBuilder::new(&entry.text).literal_separator(false).build().map_err(|_| odd())?;
+    // Several stars are one there, whatever stands beside them.
+    let text = entry.text.split("**").collect::<Vec<_>>().join("*");
+    let text = if text.contains("**") { return Err(odd()) } else { text };
+    let glob: Glob = GlobBuilder::new(&text).literal_separator(false).build().map_err(|_| odd())?;
     Ok(glob.compile_matcher())
 }

@@ -23,10 +23,11 @@ pub(super) fn patches(instance: &Instance, path: &[&str], known: &[&str]) -> Res
     Ok(items.to_vec())
 }
 
-/// Refuses a `${…}` anywhere in a patch: it may stand for a name, or for what is selected.
+/// Refuses a `${…}` anywhere in a patch: it may stand for a name, or for what is selected. Nothing of Flux fills in a `{{…}}`,
+/// which rules of alerts are full of.
 fn no_placeholders(instance: &Instance, value: &Value, what: &str) -> Result<(), Refusal> {
     match &value.data {
-        Data::Str(text) => instance.no_placeholder(&instance.place(value), text, what),
+        Data::Str(text) => instance.no_substitution(&instance.place(value), text, what),
         Data::Map(map) => map.values().try_for_each(|value| no_placeholders(instance, value, what)),
         Data::Seq(items) => items.iter().try_for_each(|value| no_placeholders(instance, value, what)),
         _ => Ok(()),

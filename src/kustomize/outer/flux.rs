@@ -63,6 +63,10 @@ pub(super) fn deployment(instance: &Instance, world: &World<'_, '_>) -> Option<D
         Some(Data::Str(path)) => (Some(&**path), Where::of_text(path)),
         Some(_) => (None, Where::Everything),
     };
+    if instance.unsure.is_some() {
+        // What changes it may change its path.
+        reach = Where::Everything;
+    }
     let folder = path.and_then(clamped);
     let shown = folder.clone().unwrap_or_else(|| show(path.unwrap_or("?")));
     let layer = Layer {
@@ -173,6 +177,9 @@ fn verdict(instance: &Instance, world: &World<'_, '_>, named: &At, folder: &str)
     let sources: Vec<&Instance> = world.sources.iter().filter(is_it).copied().collect();
     let mut whose: Option<Whose> = None;
     for source in &sources {
+        if let Some(refusal) = &source.unsure {
+            return Err(refusal.clone());
+        }
         let url = source.text(&["spec", "url"])?;
         let one = world.whose(url.as_ref().map(|url| url.text.as_str()));
         if whose.is_some_and(|known| known != one) {
@@ -185,9 +192,22 @@ fn verdict(instance: &Instance, world: &World<'_, '_>, named: &At, folder: &str)
     if matches!(verdict, Verdict::Deploys) {
         for source in sources {
             included(source, folder)?;
+            ignored(source, folder, world)?;
         }
     }
     Ok(verdict)
+}
+
+/// Refuses a folder whose kustomization is generated from what the source leaves.
+fn ignored(source: &Instance, folder: &str, world: &World<'_, '_>) -> Result<(), Refusal> {
+    match source.text(&["spec", "ignore"])? {
+        Some(ignore) if !world.kustomizations.contains(folder) => {
+            let message = "this source leaves files out, and a kustomization is generated from what is left";
+            let at = source.at().line(ignore.line);
+            Err(at.unmodelled("source-ignore", message).hinted("write a kustomization.yaml into the folder"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses a folder into which the source copies files of another repository.

@@ -10,7 +10,7 @@ use super::World;
 use super::instance::BY_HAND;
 use super::place::lies_in;
 use crate::kustomize::fields::Entry;
-use crate::kustomize::files::{NOT_WALKED, parent};
+use crate::kustomize::files::{NOT_WALKED, is_walked, parent};
 use crate::kustomize::kustomization::Kustomization;
 use crate::kustomize::refusal::{At, Refusal};
 use crate::kustomize::session::{below, show};
@@ -44,6 +44,10 @@ pub(super) fn kustomization(world: &World<'_, '_>, named: &At, folder: &str) -> 
 
 /// The resources that Flux finds in a folder, from there: files, and folders with a kustomization.
 pub(super) fn resources(world: &World<'_, '_>, named: &At, folder: &str) -> Result<BTreeSet<String>, Refusal> {
+    if !is_walked(folder) {
+        let message = format!("{} is not looked into here, and Flux takes its files", show(folder));
+        return Err(named.unmodelled("not-walked", message).hinted("write a kustomization.yaml there"));
+    }
     let mut found = BTreeSet::new();
     let mut seen = BTreeSet::from([folder.to_owned()]);
     let ignores = |path: &&String| lies_in(parent(path), folder) || lies_in(folder, parent(path));

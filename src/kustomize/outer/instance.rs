@@ -83,6 +83,11 @@ impl Instance {
             let message = format!("{what} holds {{{{…}}}}, which something else fills in");
             return Err(at.unmodelled("template", message).hinted(BY_HAND));
         }
+        self.no_substitution(at, text, what)
+    }
+
+    /// Refuses a `${…}`.
+    pub(super) fn no_substitution(&self, at: &At, text: &str, what: &str) -> Result<(), Refusal> {
         if text.contains("${") {
             return Err(at
                 .unmodelled("placeholder", format!("{what} holds ${{…}}, which is filled in later"))

@@ -16,6 +16,7 @@
 
 mod argo;
 mod by_hand;
+mod change;
 mod directory;
 mod edits;
 mod find;
@@ -52,6 +53,8 @@ struct World<'w, 'f> {
     kustomizations: &'w BTreeSet<String>,
     /// The URLs of this repository, in one form.
     remotes: &'w [String],
+    /// The URLs that the policy says are of other repositories, in one form.
+    others: &'w [String],
     /// The files `.sourceignore`.
     ignoring: &'w [String],
     /// The sources of Flux.

@@ -11,6 +11,7 @@ pub(super) enum Where {
     /// None of this repository.
     Nothing,
     Folder(String),
+    Folders(BTreeSet<String>),
     /// A path with parts that are filled in later: the texts around them.
     Pattern(Vec<String>),
     Everything,
@@ -41,6 +42,7 @@ impl Where {
                 (BTreeSet::from([folder.clone()]), BTreeSet::new())
             }
             Self::Folder(folder) => (BTreeSet::new(), BTreeSet::from([folder.clone()])),
+            Self::Folders(folders) => folders.iter().cloned().partition(|folder| world.kustomizations.contains(folder)),
             Self::Pattern(pieces) => {
                 let mut folders = BTreeSet::new();
                 for path in world.paths {

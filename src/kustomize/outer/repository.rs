@@ -13,6 +13,8 @@ pub(super) enum Whose {
     Unknown,
     /// The URL is none of this repository.
     Other,
+    /// The policy says that it is another one.
+    Foreign,
 }
 
 /// What follows of a path in a source.
@@ -28,8 +30,9 @@ impl World<'_, '_> {
     pub(super) fn whose(&self, url: Option<&str>) -> Whose {
         match url.map(normalized) {
             None => Whose::Unknown,
-            Some(_) if self.remotes.is_empty() => Whose::Unknown,
+            Some(url) if self.remotes.is_empty() && !self.others.contains(&url) => Whose::Unknown,
             Some(url) if self.remotes.contains(&url) => Whose::Ours,
+            Some(url) if self.others.contains(&url) => Whose::Foreign,
             Some(_) => Whose::Other,
         }
     }
@@ -51,10 +54,10 @@ impl World<'_, '_> {
                 )
                 .hinted(
                     "if it is this one, git remote add it, or list its URL under `repositories` in the policy; if it is \
-                     another, say under `deployed` there how the folder is deployed",
+                     another, list it under `otherRepositories` there",
                 ),
             ),
-            Whose::Unknown | Whose::Other => Verdict::Elsewhere,
+            Whose::Unknown | Whose::Other | Whose::Foreign => Verdict::Elsewhere,
         }
     }
 

@@ -48,18 +48,28 @@ fn refused(instance: &Instance, world: &World<'_, '_>, refusal: &Refusal) -> Vec
         by: instance.by.clone(),
     };
     let layer = std::sync::Arc::new(layer);
-    let patch = instance.value.at(&["spec", "templatePatch"]).is_some_and(|patch| !patch.is_null());
+    let everything = instance.unsure.is_some() || template_patch(instance).is_some();
+    let mirrored = mirrored(instance, world);
     let mut found = Vec::new();
     for source in sources(instance) {
         let path = source.get("path").and_then(Value::scalar);
         let url = source.get("repoURL").and_then(Value::scalar).filter(|url| !url.contains("{{"));
-        let reach = if patch { Where::Everything } else { path.map_or(Where::Nothing, Where::of_text) };
+        let is_whole = path.is_some_and(|path| {
+            let path: String = path.chars().filter(|c| !c.is_whitespace()).collect();
+            ["{{path}}", "{{.path.path}}"].contains(&path.as_str())
+        });
+        let reach = match path {
+            _ if everything => Where::Everything,
+            Some(_) if is_whole && !mirrored.is_empty() => Where::Folders(mirrored.clone()),
+            path => path.map_or(Where::Nothing, Where::of_text),
+        };
         let meant = match (&reach, world.whose(url)) {
             (Where::Nothing, _) => false,
             (Where::Folder(folder), whose) => {
                 !matches!(world.verdict(whose, &instance.at(), folder), Verdict::Elsewhere)
             }
-            (_, whose) => whose != Whose::Other,
+            (_, Whose::Other) => !mirrored.is_empty(),
+            (_, whose) => whose != Whose::Foreign,
         };
         if meant {
             let folder = show(path.unwrap_or("?"));
@@ -68,6 +78,36 @@ fn refused(instance: &Instance, world: &World<'_, '_>, refusal: &Refusal) -> Vec
         }
     }
     found.dedup_by(|one, other| one.root == other.root);
+    found
+}
+
+/// The patch of the template, unless nothing that matters is named in it.
+fn template_patch(instance: &Instance) -> Option<&Value> {
+    const MATTER: [&str; 7] = ["source", "destination", "path", "kustomize", "directory", "metadata", "<<"];
+    let patch = instance.value.at(&["spec", "templatePatch"]).filter(|patch| !patch.is_null())?;
+    let harmless =
+        patch.scalar().is_some_and(|text| !MATTER.iter().any(|word| text.contains(word)) && !text.contains('\\'));
+    (!harmless).then_some(patch)
+}
+
+/// Whether Applications of another repository may be about folders here: a list is filled in to tell.
+fn may_be_here(instance: &Instance, world: &World<'_, '_>) -> bool {
+    let generators = instance.items(&["spec", "generators"]).unwrap_or_default();
+    generators.iter().any(|generator| generator.get("list").is_some()) || !mirrored(instance, world).is_empty()
+}
+
+/// The folders here that fit what a generator looks for in what seems to be another repository: it may be this one under
+/// another name.
+fn mirrored(instance: &Instance, world: &World<'_, '_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for git in instance.items(&["spec", "generators"]).unwrap_or_default().iter().filter_map(|one| one.get("git")) {
+        let url = git.get("repoURL").and_then(Value::scalar);
+        if world.whose(url) == Whose::Other
+            && let Ok(folders) = matching(instance, git, world)
+        {
+            found.extend(folders.into_iter().filter(|folder| world.is_here(folder)));
+        }
+    }
     found
 }
 
@@ -88,15 +128,15 @@ fn applications(instance: &Instance, world: &World<'_, '_>) -> Result<Vec<Instan
     let elsewhere = |source: &&Value| {
         let url = source.get("repoURL").and_then(Value::scalar).filter(|url| !url.contains("{{"));
         let path = source.get("path").and_then(Value::scalar).unwrap_or_default();
-        world.whose(url) == Whose::Other
+        matches!(world.whose(url), Whose::Other | Whose::Foreign)
             && !matches!(Where::of_text(path), Where::Folder(_))
             && source.get("chart").is_none()
     };
     let sources = sources(instance);
-    if !sources.is_empty() && sources.iter().all(elsewhere) {
+    if !sources.is_empty() && sources.iter().all(elsewhere) && !may_be_here(instance, world) {
         return Ok(Vec::new());
     }
-    if let Some(patch) = instance.value.at(&["spec", "templatePatch"]).filter(|patch| !patch.is_null()) {
+    if let Some(patch) = template_patch(instance) {
         return Err(instance
             .place(patch)
             .unmodelled("template-patch", "templatePatch is not modelled")
@@ -245,14 +285,25 @@ fn of_git(instance: &Instance, git: &Value, style: Style, world: &World<'_, '_>)
     instance.known_of(git, "the generator git", &FIELDS)?;
     let part = instance.part(git);
     let url = part.text(&["repoURL"])?;
-    if world.whose(url.as_ref().map(|url| url.text.as_str())) == Whose::Other {
+    let whose = world.whose(url.as_ref().map(|url| url.text.as_str()));
+    if matches!(whose, Whose::Other | Whose::Foreign) {
         let message = "the folders of the repository that the generator looks into are not known here";
         return Err(instance
             .place(git)
             .unmodelled("other-repository", message)
-            .hinted("if it is this one, git remote add it, or list its URL under `repositories` in the policy"));
+            .hinted(
+                "if it is this one, git remote add it, or list its URL under `repositories` in the policy; if it is another, \
+                 list it under `otherRepositories` there",
+            ));
     }
     let prefix = part.text(&["pathParamPrefix"])?.map(|prefix| format!("{}.", prefix.text)).unwrap_or_default();
+    let folders = matching(instance, git, world)?.into_iter();
+    Ok(folders.map(|folder| of_folder(&part, &folder, &prefix, style)).collect())
+}
+
+/// The folders that fit the patterns of a generator.
+fn matching(instance: &Instance, git: &Value, world: &World<'_, '_>) -> Result<Vec<String>, Refusal> {
+    let part = instance.part(git);
     let (mut included, mut excluded) = (Vec::new(), Vec::new());
     for item in part.items(&["directories"])? {
         let one = instance.part(item);
@@ -263,7 +314,7 @@ fn of_git(instance: &Instance, git: &Value, style: Style, world: &World<'_, '_>)
     }
     let any = |patterns: &[GlobMatcher], folder: &str| patterns.iter().any(|pattern| pattern.is_match(folder));
     let folders = folders(world).into_iter().filter(|folder| any(&included, folder) && !any(&excluded, folder));
-    Ok(folders.map(|folder| of_folder(&part, &folder, &prefix, style)).collect())
+    Ok(folders.collect())
 }
 
 fn of_folder(git: &Instance, folder: &str, prefix: &str, style: Style) -> Parameters {
@@ -278,13 +329,15 @@ fn of_folder(git: &Instance, folder: &str, prefix: &str, style: Style) -> Parame
         parameters.set(format!("{prefix}{list}[{index}]"), segment);
     }
     let values = git.value.get("values").and_then(Value::as_map);
-    for (key, value) in values.into_iter().flatten() {
-        // A template in it is filled in here; what it leaves open is refused where it is looked up.
-        if let Data::Str(text) = &value.data
-            && let Ok(text) = parameters.fill(style, text)
-        {
-            parameters.set(format!("values.{key}"), text);
-        }
+    // Each is filled in from the path alone, as Argo CD does: values of values could grow without an end. What a template
+    // leaves open is refused where it is looked up.
+    let fill = |(key, value): (&Rc<str>, &Value)| match &value.data {
+        Data::Str(text) => Some((format!("values.{key}"), parameters.fill(style, text).ok()?)),
+        _ => None,
+    };
+    let filled: Vec<(String, String)> = values.into_iter().flatten().filter_map(fill).collect();
+    for (key, text) in filled {
+        parameters.set(key, text);
     }
     parameters
 }

@@ -9,8 +9,9 @@ use std::rc::Rc;
 
 use super::instance::Instance;
 use super::place::Where;
-use super::{Content, Deployment, Plan, Setting, World, argo, by_hand, directory, find, flux, generated, sets};
+use super::{Content, Deployment, Plan, Setting, World, argo, by_hand, change, directory, find, flux, generated, sets};
 use crate::kustomize::accumulate;
+use crate::kustomize::files::is_walked;
 use crate::kustomize::finish::{Ending, Finished, finish};
 use crate::kustomize::kustomization::Kustomization;
 use crate::kustomize::model::{Build, Reach, Source, Step};
@@ -43,13 +44,14 @@ pub(in crate::kustomize) fn settle(
     let hand = by_hand::read(session);
     let known = !written.is_empty() || !hand.deployed.is_empty();
     let remotes = if known { remotes(session, &hand.repositories) } else { Vec::new() };
+    let others = hand.others.iter().map(|url| super::repository::normalized(url)).collect();
     let ignoring = paths.iter().filter(|path| path.rsplit('/').next() == Some(".sourceignore")).cloned().collect();
-    let tree = Tree { paths, kustomizations, ignoring, remotes, written, unread, hand, bare };
+    let tree = Tree { paths, kustomizations, ignoring, remotes, others, written, unread, hand, bare };
     let mut cache = Cache::default();
     let mut instances = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let round = tree.round(session, &instances, &mut cache, Which::Holding);
-        let next = tree.instances(&round);
+        let next = tree.instances(session, &round);
         if next == instances {
             let round = tree.round(session, &instances, &mut cache, Which::All);
             drop(cache);
@@ -80,6 +82,7 @@ struct Tree<'t> {
     /// The files `.sourceignore`.
     ignoring: Vec<String>,
     remotes: Vec<String>,
+    others: Vec<String>,
     written: Vec<Instance>,
     /// Files that may hold outer layers and cannot be read.
     unread: Vec<Refusal>,
@@ -95,8 +98,8 @@ type Done = Rc<Result<Finished, Refusal>>;
 struct Cache {
     /// What roots build, with the object that it was built for.
     built: HashMap<Root, (Option<Value>, Done)>,
-    /// Whether what a build begins at may hold objects of outer layers.
-    holding: HashMap<Starts, bool>,
+    /// Which files with objects of outer layers a build may read, by what it begins at.
+    holding: HashMap<Starts, Rc<BTreeSet<String>>>,
 }
 
 /// Where a build begins: kustomizations, and folders that are read as a whole.
@@ -110,6 +113,8 @@ struct Built {
     done: Done,
     reach: Reach,
     namespace: Option<(String, Step)>,
+    /// The files with objects of outer layers that its kustomizations list.
+    lists: Rc<BTreeSet<String>>,
 }
 
 impl Built {
@@ -138,6 +143,7 @@ impl Tree<'_> {
             let Deployment { root, reach, plan } = deployment;
             let said = instance.is_none();
             let mut namespace = None;
+            let mut lists = Rc::default();
             let contents = plan.and_then(|plan| {
                 let contents = self.contents(session, &plan)?;
                 Ok((plan, contents))
@@ -148,8 +154,12 @@ impl Tree<'_> {
                     named.extend(contents.includes(&plan.folder));
                     namespace = namespace_of(&plan, &contents);
                     let starts = starts(session, &plan, &contents);
-                    if which == Which::Holding && !self.may_hold(session, cache, &starts) {
+                    let holds = self.holds(session, cache, &starts);
+                    if which == Which::Holding && holds.is_empty() {
                         continue;
+                    }
+                    if matches!(contents, Contents::Kustomization(_)) {
+                        lists = holds;
                     }
                     let value = instance.map(|instance| instance.value.clone());
                     let known = cache.built.get(&root).filter(|(of, _)| *of == value);
@@ -159,7 +169,16 @@ impl Tree<'_> {
                     (done, starts)
                 }
                 Err(refusal) => {
-                    let (with, without) = reach.folders(&self.world(session, instances));
+                    if reach == Where::Everything && self.kustomizations.contains(&*root.folder) {
+                        named.insert(root.folder.to_string());
+                    }
+                    let (with, without) = match reach {
+                        // Where it is said by hand what is deployed how, the rest is what nothing else includes.
+                        Where::Everything if !self.hand.deployed.is_empty() => {
+                            (self.bare.folders(&BTreeSet::new()).map(str::to_owned).collect(), BTreeSet::new())
+                        }
+                        _ => reach.folders(&self.world(session, instances)),
+                    };
                     let ours = |folder: &String| said || !self.hand.says(folder);
                     let (with, without): (BTreeSet<_>, BTreeSet<_>) =
                         (with.into_iter().filter(ours).collect(), without.into_iter().filter(ours).collect());
@@ -171,12 +190,13 @@ impl Tree<'_> {
                 }
             };
             let of = instance.map(|instance| instance.source.clone());
-            round.push(Built { of, namespace, ..with_reach(session, root, done, starts) });
+            round.push(Built { of, namespace, lists, ..with_reach(session, root, done, starts) });
         }
         for folder in self.bare.folders(&named) {
             let root = Root::bare(folder);
             let starts = (BTreeSet::from([folder.to_owned()]), BTreeSet::new());
-            if which == Which::Holding && !self.may_hold(session, cache, &starts) {
+            let lists = self.holds(session, cache, &starts);
+            if which == Which::Holding && lists.is_empty() {
                 continue;
             }
             let done = match cache.built.get(&root) {
@@ -184,7 +204,7 @@ impl Tree<'_> {
                 None => Rc::new(resolve::build_in(session, folder)),
             };
             cache.built.insert(root.clone(), (None, done.clone()));
-            round.push(with_reach(session, root, done, starts));
+            round.push(Built { lists, ..with_reach(session, root, done, starts) });
         }
         for refusal in &self.unread {
             let reason = refusal.reason();
@@ -198,24 +218,42 @@ impl Tree<'_> {
         round
     }
 
-    /// Whether a build that begins there may have objects of outer layers in it, as far as its lists tell.
-    fn may_hold(&self, session: &mut Session<'_>, cache: &mut Cache, starts: &Starts) -> bool {
+    /// The files with objects of outer layers that a build may read that begins there, as far as its lists tell.
+    fn holds(&self, session: &mut Session<'_>, cache: &mut Cache, starts: &Starts) -> Rc<BTreeSet<String>> {
         if self.written.is_empty() {
-            return false;
+            return Rc::default();
         }
         if let Some(known) = cache.holding.get(starts) {
-            return *known;
+            return known.clone();
         }
         let reach = reach(session, starts);
-        let may_hold = self.written.iter().any(|written| reach.may_read(&written.source.file));
-        cache.holding.insert(starts.clone(), may_hold);
-        may_hold
+        let files = self.written.iter().map(|written| &written.source.file);
+        let holds: Rc<BTreeSet<String>> = Rc::new(files.filter(|file| reach.may_read(file)).cloned().collect());
+        cache.holding.insert(starts.clone(), holds.clone());
+        holds
+    }
+
+    /// Whether a build that is refused may change the spec of an object that it reads.
+    fn may_change(&self, session: &mut Session<'_>, built: &Built, written: &Instance) -> bool {
+        let layer = self.written.iter().find(|layer| built.of.as_ref() == Some(&layer.source));
+        if layer.is_some_and(|layer| change::changes(&layer.value)) {
+            return true;
+        }
+        // It is not known what is deployed at all.
+        let everything = |folder: &String| folder.is_empty() && !built.reach.folders.contains(folder);
+        if built.reach.unknown.iter().any(everything) {
+            return true;
+        }
+        built.reach.folders.iter().any(|folder| match session.kustomization(folder) {
+            Ok(read) => change::may_change(session, folder, &read, written.kind()),
+            Err(_) => change::may_change_unread(session, folder),
+        })
     }
 
     fn world<'w, 'f>(&'w self, session: &'w Session<'f>, instances: &'w [Instance]) -> World<'w, 'f> {
         let sources = instances.iter().filter(|instance| instance.kind() == "GitRepository").collect();
-        let Self { paths, kustomizations, ignoring, remotes, .. } = self;
-        World { session, paths, kustomizations, ignoring, remotes, sources }
+        let Self { paths, kustomizations, ignoring, remotes, others, .. } = self;
+        World { session, paths, kustomizations, ignoring, remotes, others, sources }
     }
 
     /// What all outer layers deploy, each root once.
@@ -255,7 +293,7 @@ impl Tree<'_> {
                 let world = self.world(session, &[]);
                 directory::files(&world, &plan.named, folder, selection).map(Contents::Files)
             }
-            Content::Flux if !self.kustomizations.contains(folder) => {
+            Content::Flux if !self.has_kustomization(session, folder) => {
                 let world = self.world(session, &[]);
                 let generated = generated::kustomization(&world, &plan.named, folder);
                 generated.map(|generated| Contents::Generated(Rc::new(generated)))
@@ -266,8 +304,13 @@ impl Tree<'_> {
         contents
     }
 
+    /// Whether there is a kustomization of this folder's own, and no link to one, which is in no artifact of Flux.
+    fn has_kustomization(&self, session: &Session<'_>, folder: &str) -> bool {
+        self.kustomizations.contains(folder) || (!is_walked(folder) && session.has_kustomization(folder))
+    }
+
     /// The objects of outer layers as a round has built them; as they are written, where nothing builds them.
-    fn instances(&self, round: &[Built]) -> Vec<Instance> {
+    fn instances(&self, session: &mut Session<'_>, round: &[Built]) -> Vec<Instance> {
         let mut found: BTreeMap<Source, Vec<Instance>> = BTreeMap::new();
         let mut add = |instance: Instance| {
             let same = found.entry(instance.source.clone()).or_default();
@@ -288,9 +331,13 @@ impl Tree<'_> {
             let may_read = |built: &&Built| {
                 built.of.as_ref() != Some(&written.source) && built.reach.may_read(&written.source.file)
             };
-            match round.iter().find(may_read) {
+            let unknown: Vec<&Built> = round.iter().filter(may_read).collect();
+            let dropped = |built: &Built| built.done.is_ok() && built.lists.contains(&written.source.file);
+            match unknown.iter().find(|built| self.may_change(session, built, written)) {
                 Some(built) => add(Instance { unsure: Some(changed(written, built)), ..written.clone() }),
                 None if seen.contains(&written.source) => {}
+                // A build that is known reads it and does not have it: it was taken out.
+                None if unknown.is_empty() && round.iter().any(dropped) => {}
                 None => add(written.clone()),
             }
         }
@@ -329,7 +376,7 @@ fn changed(written: &Instance, built: &Built) -> Refusal {
 /// What one root builds, with what it may read if it is refused: kustomizations, and folders that are read as a whole.
 fn with_reach(session: &mut Session<'_>, root: Root, done: Done, starts: Starts) -> Built {
     let reach = if done.is_err() { reach(session, &starts) } else { Reach::default() };
-    Built { root, of: None, done, reach, namespace: None }
+    Built { root, of: None, done, reach, namespace: None, lists: Rc::default() }
 }
 
 /// What a build may read that begins there.

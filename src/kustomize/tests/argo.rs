@@ -264,7 +264,11 @@ fn other_generators_and_templates_are_refused_by_name() {
         ("  - list: {elements: [{a: b}]}\n", "", "template argo.yaml:11"),
         ("  - list: {elements: [], elementsYaml: x}\n", "", "unknown-field argo.yaml:7"),
         ("  - git: {directories: [{path: 'overlays/**'}]}\n", "", "pattern argo.yaml:7"),
-        ("  - git: {directories: [{path: overlays/*}]}\n", "  templatePatch: 'x'\n", "template-patch argo.yaml:12"),
+        (
+            "  - git: {directories: [{path: overlays/*}]}\n",
+            "  templatePatch: 'spec: {source: {path: x}}'\n",
+            "template-patch argo.yaml:12",
+        ),
     ] {
         let t = shop(&[("argo.yaml", &format!("{}{more}", set(false, generators, template)))]);
         assert_eq!(refusals(&t), [code], "{generators}");
@@ -276,9 +280,72 @@ fn other_generators_and_templates_are_refused_by_name() {
         &set(false, "  - clusters: {}\n", &template.replace("overlays/{{path.basename}}", "overlays/{{env}}st")),
     )]);
     assert_eq!(places(&t), ["overlays/prod: shop-prod/p-db"]);
+    // A patch of the template that names nothing of what matters is none.
+    let sync = "  templatePatch: 'spec: {syncPolicy: {automated: {prune: {{ .prune }}}}}'\n";
+    let t = shop(&[(
+        "argo.yaml",
+        &format!("{}{sync}", set(false, "  - git: {directories: [{path: overlays/*}]}\n", template)),
+    )]);
+    assert_eq!((refusals(&t).len(), places(&t).len()), (0, 2));
     // And nothing of another repository.
     let other = template.replace("source: {", "source: {repoURL: 'https://example.com/other', ");
     let mut t = shop(&[("argo.yaml", &set(false, "  - clusters: {}\n", &other))]);
     t.1 = vec!["https://example.com/shop".to_owned()];
     assert_eq!((refusals(&t).len(), places(&t).len()), (0, 2));
+}
+
+#[test]
+fn folders_of_what_may_be_this_repository_under_another_name_are_refused() {
+    let url = "https://dev.example.com/org/p/_git/shop";
+    let text = |directories: &str| {
+        let generators = format!("  - git: {{repoURL: '{url}', directories: [{{path: {directories}}}]}}\n");
+        let source = format!("source: {{repoURL: '{url}', path: '{{{{path}}}}', kustomize: {{namePrefix: o-}}}}");
+        set(false, &generators, &format!("    metadata: {{name: x}}\n    spec:\n      {source}\n"))
+    };
+    let mut t = shop(&[("argo.yaml", &text("overlays/p*"))]);
+    t.1 = vec!["git@ssh.dev.example.com:v3/org/p/shop".to_owned()];
+    assert_eq!(refusals(&t), ["other-repository argo.yaml:7"]);
+    assert_eq!(places(&t), ["overlays/test: shop-test/db"]);
+    t.0.insert(".ageseal/policy.yaml".into(), format!("{POLICY}otherRepositories: ['{url}']\n").into_bytes());
+    assert_eq!((refusals(&t).len(), places(&t).len()), (0, 2));
+    let mut t = shop(&[("argo.yaml", &text("guestbook/*"))]);
+    t.1 = vec!["git@ssh.dev.example.com:v3/org/p/shop".to_owned()];
+    assert_eq!((refusals(&t).len(), places(&t).len()), (0, 2));
+}
+
+#[test]
+fn values_are_filled_in_from_the_path_alone() {
+    let generators = "  - git: {directories: [{path: overlays/prod}], values: {a: '{{path.basename}}-live', b: '{{values.a}}{{values.a}}'}}\n";
+    let template = |value: &str| {
+        let source = format!("source: {{path: '{{{{path}}}}', kustomize: {{namespace: '{{{{values.{value}}}}}'}}}}");
+        set(false, generators, &format!("    metadata: {{name: x}}\n    spec:\n      {source}\n"))
+    };
+    let t = shop(&[("argo.yaml", &template("a"))]);
+    assert!(places(&t)[0].ends_with("prod-live/p-db"), "{:?} {:?}", places(&t), refusals(&t));
+    assert_eq!(refusals(&shop(&[("argo.yaml", &template("b"))])), ["template argo.yaml:11"]);
+}
+
+#[test]
+fn files_behind_links_and_stars_beside_slashes_are_not_guessed() {
+    let directory = |selection: &str| application("a", "plain", &format!("    directory: {selection}\n"), "");
+    let more = [("plain/db.sealed.yaml", SEALED), ("plain/in/db.sealed.yaml", SEALED)];
+    let with = |selection: &str, extra: &[(&str, &str)]| {
+        let text = directory(selection);
+        let mut t = shop(&[("argo.yaml", &text)]);
+        t.0.extend(super::tree(&more).0);
+        t.0.extend(super::tree(extra).0);
+        t
+    };
+    // Two stars are one there: the slash has to be there as well.
+    let t = with("{recurse: true, include: '**/db.sealed.yaml'}", &[]);
+    assert_eq!(places(&t).iter().filter(|place| place.starts_with("plain")).count(), 1, "{:?}", places(&t));
+    let t = with("{recurse: false}", &[("plain/link.yaml", SEALED)]);
+    assert_eq!(refusals(&t), ["symbolic-link argo.yaml:6"]);
+    let t = with("{recurse: false}", &[("plain/in/link.yaml", SEALED)]);
+    assert_eq!(refusals(&t), [""; 0]);
+    // A hook whose name the API server makes up.
+    let job = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: migrate-}\n";
+    let t = with("{recurse: false}", &[("plain/job.yaml", job)]);
+    assert_eq!(refusals(&t), [""; 0]);
+    assert_eq!(places(&t).len(), 3);
 }

@@ -45,6 +45,33 @@ fn it_is_the_answer_to_what_is_not_understood() {
 fn a_folder_that_is_not_there_or_cannot_be_built_is_an_error() {
     let t = shop(&[(".ageseal/policy.yaml", &policy("- {path: overlays/prd}\n"))]);
     assert_eq!(refusals(&t), ["missing-path! .ageseal/policy.yaml:5"]);
-    let t = shop(&[(".ageseal/policy.yaml", &policy("- {path: plain}\n")), ("plain/a.sealed.yaml", SEALED)]);
-    assert_eq!(refusals(&t), ["no-kustomization! plain:1"]);
+}
+
+#[test]
+fn a_folder_without_a_kustomization_is_taken_whole() {
+    let said = policy("- {path: plain, namespace: live}\n");
+    let t = shop(&[(".ageseal/policy.yaml", &said), ("plain/a.sealed.yaml", SEALED)]);
+    assert_eq!(places(&t)[2], "plain (deployed in the policy, .ageseal/policy.yaml:5): live/db");
+    // It is an answer there as well.
+    let t = shop(&[
+        (".ageseal/policy.yaml", &said),
+        ("plain/a.sealed.yaml", SEALED),
+        ("c.yaml", &flux("a", "./plain", "  targetNamespace: ${ns}\n")),
+    ]);
+    assert_eq!((refusals(&t).len(), places(&t).len()), (0, 3));
+}
+
+#[test]
+fn what_may_deploy_anything_is_answered_for_all_that_it_may_deploy() {
+    let set = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: x}\nspec:\n  templatePatch: 'spec: {source: {}}'\n  generators: []\n  template: {spec: {source: {path: '{{path}}'}}}\n";
+    let one = "- {path: overlays/prod, namespace: live}\n";
+    let t = shop(&[("argo.yaml", set), (".ageseal/policy.yaml", &policy(one))]);
+    assert_eq!(refusals(&t), ["template-patch argo.yaml:5"]);
+    assert!(
+        resolved(&t).refusals_of("overlays/test/kustomization.yaml").count() + resolved(&t).refusals_of(FILE).count()
+            > 0
+    );
+    let both = format!("{one}- {{path: overlays/test}}\n");
+    let t = shop(&[("argo.yaml", set), (".ageseal/policy.yaml", &policy(&both))]);
+    assert_eq!((refusals(&t).len(), places(&t).len()), (0, 2));
 }

@@ -158,14 +158,95 @@ fn a_parent_changes_its_children() {
 }
 
 #[test]
-fn an_object_whose_build_is_not_known_refuses_its_folder() {
+fn an_object_that_an_unknown_build_may_change_may_deploy_anything() {
+    let child = flux("shop", "./overlays/CHANGE-ME", "");
+    let patch = "patches: [{target: {kind: Kustomization}, patch: '[{op: replace, path: /spec/path, value: overlays/prod}]'}]\n";
+    for more in [
+        patch,
+        "patches: [{target: {name: shop}, patch: x}]\n",
+        "patches: [{path: patch.yaml}]\n",
+        "patchesStrategicMerge: [patch.yaml]\n",
+        "replacements: [{path: r.yaml}]\n",
+        "components: [https://example.com/component]\n",
+        "helmCharts: [{name: x}]\nPatches: []\n",
+    ] {
+        let t = shop(&[
+            ("apps/kustomization.yaml", &format!("resources: [shop.yaml, https://example.com/x.yaml]\n{more}")),
+            ("apps/patch.yaml", "apiVersion: x/v1\nkind: Kustomization\nmetadata: {name: shop}\n"),
+            ("apps/shop.yaml", &child),
+        ]);
+        assert!(refusals(&t).contains(&"outer-layer-changed apps/shop.yaml:1".to_owned()), "{more} {:?}", refusals(&t));
+        assert!(resolved(&t).refusals_of(FILE).count() > 0, "{more}");
+    }
+}
+
+#[test]
+fn what_stands_beside_something_unknown_is_taken_as_it_is_written() {
+    let child = flux("shop", "./overlays/prod", "  targetNamespace: live\n");
+    let source = git_repository("other-source", "https://example.com/another");
+    let foreign = flux("podinfo", "./", "").replace("shop-source", "other-source");
+    for more in [
+        "",
+        "helmCharts: [{name: x}]\n",
+        "namespace: flux-system\n",
+        "patches: [{target: {kind: Deployment}, patch: x}]\n",
+    ] {
+        let mut t = shop(&[
+            (
+                "apps/kustomization.yaml",
+                &format!("resources: [shop.yaml, podinfo.yaml, https://example.com/x.yaml]\n{more}"),
+            ),
+            ("apps/podinfo.yaml", &foreign),
+            ("apps/source.yaml", &source),
+            ("apps/shop.yaml", &child),
+        ]);
+        t.1 = vec!["https://example.com/shop".to_owned()];
+        assert_eq!(places(&t).len(), 2, "{more} {:?}", refusals(&t));
+        assert!(places(&t)[0].ends_with("live/p-db"), "{:?}", places(&t));
+        assert_eq!(resolved(&t).refusals_of(FILE).count(), 0, "{more}");
+    }
+}
+
+#[test]
+fn an_object_that_a_build_takes_out_deploys_nothing() {
+    let delete = "patches: [{patch: \"$patch: delete\\napiVersion: kustomize.toolkit.fluxcd.io/v1\\nkind: Kustomization\\nmetadata: {name: debug, namespace: flux-system}\"}]\n";
     let t = shop(&[
-        ("apps/kustomization.yaml", "resources: [shop.yaml]\nhelmCharts: [{name: x}]\n"),
-        ("apps/shop.yaml", &flux("shop", "./overlays/prod", "")),
+        ("clusters/base/kustomization.yaml", "resources: [debug.yaml]\n"),
+        ("clusters/base/debug.yaml", &flux("debug", "./overlays/prod", "  targetNamespace: debug\n")),
+        ("clusters/prod/kustomization.yaml", &format!("resources: [../base]\n{delete}")),
     ]);
-    assert_eq!(places(&t), ["overlays/test: shop-test/db"]);
-    assert_eq!(refusals(&t), ["helm apps/kustomization.yaml:2", "outer-layer-changed apps/shop.yaml:1"]);
-    assert!(resolved(&t).refusals_of(FILE).count() > 0);
+    assert_eq!(
+        (places(&t), refusals(&t)),
+        (vec!["overlays/prod: shop-prod/p-db".to_owned(), "overlays/test: shop-test/db".to_owned()], vec![])
+    );
+}
+
+#[test]
+fn folders_that_are_not_looked_into_are_built_or_refused() {
+    let named = flux("a", "./apps/vendor", "  targetNamespace: live\n");
+    let t = shop(&[("c.yaml", &named), ("apps/vendor/kustomization.yaml", "resources: [../../base]\n")]);
+    assert!(places(&t)[0].ends_with("live/db"), "{:?} {:?}", places(&t), refusals(&t));
+    let t = shop(&[("c.yaml", &named), ("apps/vendor/db.sealed.yaml", SEALED)]);
+    assert_eq!(refusals(&t), ["not-walked c.yaml:5"]);
+}
+
+#[test]
+fn what_a_source_leaves_out_is_not_guessed() {
+    let source =
+        format!("{}  ignore: |\n    /plain/old.yaml\n", git_repository("shop-source", "https://example.com/shop"));
+    let mut t = shop(&[("s.yaml", &source), ("c.yaml", &flux("a", "./plain", "")), ("plain/old.sealed.yaml", SEALED)]);
+    t.1 = vec!["https://example.com/shop".to_owned()];
+    assert_eq!(refusals(&t), ["source-ignore s.yaml:6"]);
+    t.0.insert("plain/kustomization.yaml".into(), b"resources: [old.sealed.yaml]\n".to_vec());
+    assert_eq!(refusals(&t), [""; 0]);
+}
+
+#[test]
+fn a_patch_may_hold_what_looks_like_a_template() {
+    let rule = "  patches:\n  - target: {kind: PrometheusRule}\n    patch: |\n      - {op: add, path: /spec/summary, value: \"{{ $labels.pod }}\"}\n";
+    let t = shop(&[("c.yaml", &flux("a", "./overlays/prod", rule))]);
+    assert_eq!(refusals(&t), [""; 0]);
+    assert_eq!(places(&t).len(), 2);
 }
 
 #[test]
@@ -219,6 +300,10 @@ fn another_repository_is_passed_over_or_refused_never_taken() {
     t.1 = remotes.clone();
     assert_eq!(refusals(&t), ["other-repository c/a.yaml:5"]);
     assert_eq!(places(&t), ["overlays/test: shop-test/db"]);
+    // The policy says that it is none.
+    let foreign = format!("{POLICY}otherRepositories: ['git@example.com:another']\n");
+    t.0.insert(".ageseal/policy.yaml".into(), foreign.into_bytes());
+    assert_eq!((refusals(&t).len(), places(&t).len()), (0, 2));
     // The policy says that it is.
     let policy = format!("{POLICY}repositories: ['git@example.com:another']\n");
     let mut t = shop(&[

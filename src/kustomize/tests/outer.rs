@@ -27,11 +27,16 @@ impl Files for Ours {
 
     fn paths(&self) -> Vec<String> {
         // As on a disk, where such folders are not walked.
-        self.0.keys().filter(|path| !path.contains("vendor/")).cloned().collect()
+        self.0.keys().filter(|path| !path.contains("vendor/") && !path.contains("link")).cloned().collect()
     }
 
     fn real(&self, path: &str) -> Option<String> {
         Memory(self.0.clone()).real(path)
+    }
+
+    fn links(&self) -> Vec<String> {
+        // A file that says so is a link to one that reads the same.
+        self.0.keys().filter(|path| path.contains("link")).cloned().collect()
     }
 
     fn remotes(&self) -> Vec<String> {
