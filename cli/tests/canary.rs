@@ -259,20 +259,20 @@ fn cases() -> Vec<Case> {
         case("check", "ageseal check - < prod/db.secret.yaml"),
         case("check", "ageseal check - --as prod/db.sealed.yaml < prod/mixed.yaml"),
         case("check", "ageseal check hidden"),
-        case("check", &outer("kind: Secret\\nstringData: {a: %s}\\n\\tbad: [\\n")),
+        case("check", outer("kind: Secret\\nstringData: {a: %s}\\n\\tbad: [\\n")),
         case(
             "check",
-            &outer("kind: Application\\nspec: {source: {path: prod, kustomize: {namespace: \\042{{%s}}\\042}}}\\n"),
+            outer("kind: Application\\nspec: {source: {path: prod, kustomize: {namespace: \\042{{%s}}\\042}}}\\n"),
         ),
         case(
             "check",
-            &outer(
+            outer(
                 "kind: Application\\nspec: {source: {path: prod, kustomize: {patches: [{patch: \\042%s ${x}\\042}]}}}\\n",
             ),
         ),
         case(
             "check",
-            &outer(
+            outer(
                 "kind: ApplicationSet\\nspec: {generators: [{list: {elements: [{x: %s}]}}], template: {spec: {source: {path: prod, plugin: {env: [\\042{{y}}\\042]}, odd: %s}}}}\\n",
             ),
         ),
