@@ -1,5 +1,6 @@
 //! One run over a tree: paths, the load restriction, and every file read once.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -31,6 +32,7 @@ pub(super) struct Session<'f> {
     plain: HashMap<String, Cached<Value>>,
     /// What the folders that others include build.
     built: ByRestriction<Acc>,
+    links: OnceCell<Vec<String>>,
 }
 
 /// What depends on which files may be named: an answer for [`LoadRestriction::RootOnly`] and one for
@@ -48,6 +50,7 @@ impl<'f> Session<'f> {
             objects: HashMap::new(),
             plain: HashMap::new(),
             built: Default::default(),
+            links: OnceCell::new(),
         }
     }
 
@@ -247,12 +250,12 @@ impl<'f> Session<'f> {
         self.files.paths()
     }
 
-    /// A file or folder without symbolic links.
-    /// Every symbolic link.
-    pub(super) fn links(&self) -> Vec<String> {
-        self.files.links()
+    /// Every symbolic link. The tree is walked once for it, and only if somebody asks.
+    pub(super) fn links(&self) -> &[String] {
+        self.links.get_or_init(|| self.files.links())
     }
 
+    /// A file or folder without symbolic links.
     pub(super) fn real(&self, path: &str) -> Option<String> {
         self.files.real(path)
     }
