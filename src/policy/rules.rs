@@ -47,7 +47,8 @@ const SCOPES_EXAMPLE: &str = "[\"shop-prod/*\"], or [\"*/*\"] if everything may 
 /// The rules of a repository.
 ///
 /// Shape: one YAML document, `apiVersion: ageseal.dev/v1alpha1`, `kind: Policy`, with `rules` (required, not empty),
-/// `allow`, `external`, `deployed`, `repositories` and `otherRepositories` (optional) and `serverSideApply` (optional, `false` if left out).
+/// `allow`, `external`, `deployed`, `repositories` and `otherRepositories` (optional) and `serverSideApply` (optional,
+/// `false` if left out).
 #[derive(Clone, Debug)]
 pub struct Policy {
     rules: Vec<Rule>,

@@ -116,7 +116,9 @@ fn pattern(named: &At, entry: &Entry) -> Result<GlobMatcher, Refusal> {
     }
     // Several stars are one there, whatever stands beside them.
     let text = entry.text.split("**").collect::<Vec<_>>().join("*");
-    let text = if text.contains("**") { return Err(odd()) } else { text };
+    if text.contains("**") {
+        return Err(odd());
+    }
     let glob: Glob = GlobBuilder::new(&text).literal_separator(false).build().map_err(|_| odd())?;
     Ok(glob.compile_matcher())
 }

@@ -4,6 +4,10 @@ use super::World;
 use crate::kustomize::refusal::{At, Refusal};
 use crate::kustomize::session::show;
 
+/// The next step where a URL is none of the remotes.
+pub(super) const OURS_OR_NOT: &str = "if it is this one, git remote add it, or list its URL under `repositories` in the \
+                                      policy; if it is another, list it under `otherRepositories` there";
+
 /// Whose files a source holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
@@ -52,10 +56,7 @@ impl World<'_, '_> {
                     "other-repository",
                     format!("the repository named here is none of this one's remotes, and {} is here", named(folder)),
                 )
-                .hinted(
-                    "if it is this one, git remote add it, or list its URL under `repositories` in the policy; if it is \
-                     another, list it under `otherRepositories` there",
-                ),
+                .hinted(OURS_OR_NOT),
             ),
             Whose::Unknown | Whose::Other | Whose::Foreign => Verdict::Elsewhere,
         }

@@ -11,7 +11,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::argo;
 use super::instance::{BY_HAND, Instance, not};
 use super::place::Where;
-use super::repository::{Verdict, Whose};
+use super::repository::{OURS_OR_NOT, Verdict, Whose};
 use super::template::{Parameters, Style, normalized};
 use super::{Deployment, World};
 use crate::kustomize::files::{NOT_WALKED, parent};
@@ -288,13 +288,9 @@ fn of_git(instance: &Instance, git: &Value, style: Style, world: &World<'_, '_>)
     let whose = world.whose(url.as_ref().map(|url| url.text.as_str()));
     if matches!(whose, Whose::Other | Whose::Foreign) {
         let message = "the folders of the repository that the generator looks into are not known here";
-        return Err(instance
-            .place(git)
-            .unmodelled("other-repository", message)
-            .hinted(
-                "if it is this one, git remote add it, or list its URL under `repositories` in the policy; if it is another, \
-                 list it under `otherRepositories` there",
-            ));
+        // What the policy calls another repository need not be told of again.
+        let hint = if whose == Whose::Foreign { BY_HAND } else { OURS_OR_NOT };
+        return Err(instance.place(git).unmodelled("other-repository", message).hinted(hint));
     }
     let prefix = part.text(&["pathParamPrefix"])?.map(|prefix| format!("{}.", prefix.text)).unwrap_or_default();
     let folders = matching(instance, git, world)?.into_iter();

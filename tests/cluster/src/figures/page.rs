@@ -13,8 +13,8 @@ const WHY: &[(&str, &str)] = &[("cold-1000", COLD), ("cold-10000", COLD), ("cpu"
 const COLD: &str = "\
 the processors are used up, and there is more to do than the bare client has: documents are listed, Secrets are watched, a key \
 opens values, and that is the controller's millisecond and up to two of the API server for a document (see below). Statuses \
-are not: eight of a thousand were written before the last Secret. The machine is the rest: fifteen runs of a thousand documents gave 0.52 to 0.79 × of the ceiling, which itself \
-went from 353/s to 592/s";
+are not: eight of a thousand were written before the last Secret. The machine is the rest: \
+fifteen runs of a thousand documents gave 0.52 to 0.79 × of the ceiling, which itself went from 353/s to 592/s";
 
 const PROCESSOR: &str = "\
 two requests by the bare client, which opens nothing, take 0.4 ms of it on this machine, and opening takes 0.2 to 0.4 ms; the \
