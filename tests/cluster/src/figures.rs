@@ -41,6 +41,8 @@ struct Sizes {
     many: usize,
     /// Documents of the peer.
     peer: usize,
+    /// How often the cold start of the first stage is measured.
+    rounds: usize,
     /// How often one document is new, is changed, or loses its Secret.
     samples: usize,
     /// How often one does at the peer.
@@ -57,6 +59,7 @@ const FULL: Sizes = Sizes {
     few: 1_000,
     many: 10_000,
     peer: 1_000,
+    rounds: 3,
     samples: 60,
     peer_samples: 50,
     restarts: 5,
@@ -67,6 +70,7 @@ const QUICK: Sizes = Sizes {
     few: 200,
     many: 200,
     peer: 30,
+    rounds: 1,
     samples: 5,
     peer_samples: 3,
     restarts: 2,
@@ -123,6 +127,9 @@ pub fn main() -> ExitCode {
     let (facts, lines) = runtime.block_on(measure(&sizes, &wanted, load));
     for line in &lines {
         say(&page::text(line));
+    }
+    for row in &facts.spreads {
+        say(&format!("the spread: {}", row.join(" | ")));
     }
     for row in &facts.shares {
         say(&format!("processor time: {}", row.join(" | ")));

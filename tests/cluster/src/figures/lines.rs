@@ -285,6 +285,13 @@ pub(crate) fn spreads(few: Option<&Few>, many: Option<&Many>, peer: Option<&Besi
         add("the peer: a new document", &peer.new);
         add("the peer: a Secret deleted", &peer.deleted);
     }
+    let ratios = few.map_or(&[][..], |few| &few.ratios);
+    if let [least, .., most] = ratios {
+        let [least, median, most] =
+            [*least, ratios[ratios.len() / 2], *most].map(|ratio| format!("{} ×", three_digits(ratio)));
+        let what = "a cold start: Secrets beside the ceiling".to_owned();
+        rows.push([what, ratios.len().to_string(), least, median, most]);
+    }
     rows
 }
 

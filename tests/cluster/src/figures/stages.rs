@@ -6,7 +6,7 @@ use super::ceiling::{Ceiling, Rate};
 use super::documents::{Document, name};
 use super::ours::{self, Restarted};
 use super::peer;
-use super::samples::Samples;
+use super::samples::{Samples, per_second};
 use super::site::{Cold, Running, Site, control_plane};
 use super::usage::memory;
 use super::{Sizes, Wanted, say};
@@ -26,11 +26,27 @@ pub(crate) struct Most {
     pub(crate) both: Rate,
 }
 
+/// A cold start, and the ceiling before and after it.
+struct Round {
+    cold: Cold,
+    most: Most,
+}
+
+impl Round {
+    /// How many times the ceiling the Secrets are.
+    fn ratio(&self) -> f64 {
+        per_second(self.cold.count, self.cold.secrets) / self.most.secrets.rate
+    }
+}
+
 /// What was found with a thousand documents.
 #[derive(Debug, Default)]
 pub(crate) struct Few {
+    /// The ceiling and the cold start of the middle round.
     pub(crate) most: Option<Most>,
     pub(crate) cold: Option<Cold>,
+    /// How many times the ceiling the Secrets were in each round, from the least to the most.
+    pub(crate) ratios: Vec<f64>,
     pub(crate) new: Samples,
     pub(crate) deleted: Samples,
     pub(crate) new_after: Samples,
@@ -66,6 +82,22 @@ pub(crate) struct Beside {
 
 /// The stage with a thousand documents.
 pub(crate) async fn few(sizes: &Sizes, wanted: &Wanted) -> Few {
+    let mut found = first_round(sizes, wanted).await;
+    if let (Some(cold), Some(most)) = (found.cold.take_if(|_| found.most.is_some()), found.most.take()) {
+        let mut rounds = vec![Round { cold, most }];
+        while rounds.len() < sizes.rounds {
+            rounds.push(round(sizes).await);
+        }
+        rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
+        found.ratios = rounds.iter().map(Round::ratio).collect();
+        let middle = rounds.swap_remove(rounds.len() / 2);
+        (found.cold, found.most) = (Some(middle.cold), Some(middle.most));
+    }
+    found
+}
+
+/// A cold start, and everything else that a thousand documents are for.
+async fn first_round(sizes: &Sizes, wanted: &Wanted) -> Few {
     let count = sizes.few;
     let plane = control_plane();
     say(&format!("{count} documents: sealing and making them"));
@@ -112,6 +144,24 @@ pub(crate) async fn few(sizes: &Sizes, wanted: &Wanted) -> Few {
         found.most = Some(end_ceiling(&plane, ceiling, sizes, count).await);
     }
     found
+}
+
+/// A cold start and nothing else.
+async fn round(sizes: &Sizes) -> Round {
+    let count = sizes.few;
+    let plane = control_plane();
+    say(&format!("{count} documents: another round"));
+    let (site, readers) = ours::site(&plane).await;
+    let documents = readers.seal(site.namespace.name(), 0..count, 0);
+    site.make(&documents).await;
+    let ceiling = begin_ceiling(&site, sizes, count, &documents).await;
+    tokio::time::sleep(CALM).await;
+    say(&format!("{count} documents: cold"));
+    let (running, cold) = site.cold(count).await;
+    site.verify("Ready", count, &running).await;
+    running.stop().await;
+    let most = end_ceiling(&plane, ceiling, sizes, count).await;
+    Round { cold, most }
 }
 
 /// The stage with ten thousand documents.
