@@ -196,6 +196,20 @@ fn check_file(file: &AgeFile) -> Result<(), Malformed> {
 ///
 /// Guarantees: all values or none; an error tells the step and the data key, never anything of a value.
 pub fn open(sealed: &Sealed, live: Option<Live<'_>>, ring: &KeyRing) -> Result<Opened, OpenError> {
+    open_within(sealed, live, ring, MAX_UNWRAPS)
+}
+
+/// As [`open`], with a budget of `unwraps` tries to unwrap a key, and never more than [`MAX_UNWRAPS`]. Where they do not
+/// suffice, it is [`OpenError::NotARecipient`].
+///
+/// A document that says truly whom it is for takes one try for each of its envelopes. One that does not may take all of
+/// them, some tens of milliseconds: whoever may not be busy for so long tries with few first.
+pub fn open_within(
+    sealed: &Sealed,
+    live: Option<Live<'_>>,
+    ring: &KeyRing,
+    unwraps: usize,
+) -> Result<Opened, OpenError> {
     sealed.check()?;
     if let Some(live) = live {
         if sealed.scope.is_none() {
@@ -203,7 +217,7 @@ pub fn open(sealed: &Sealed, live: Option<Live<'_>>, ring: &KeyRing) -> Result<O
         }
         check_scope(sealed, live)?;
     }
-    let mut opener = Opener { sealed, ring, left: Cell::new(MAX_UNWRAPS), deks: BTreeMap::new() };
+    let mut opener = Opener { sealed, ring, left: Cell::new(unwraps.min(MAX_UNWRAPS)), deks: BTreeMap::new() };
     let mut values = BTreeMap::new();
     for (key, item) in &sealed.items {
         values.insert(key.clone(), opener.open_item(key, item)?);

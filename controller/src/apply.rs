@@ -37,12 +37,12 @@ impl Applier<'_> {
         let body = body::secret(wanted, write, values);
         let apply =
             ApplySecret { namespace: key.namespace(), name: key.name(), body, force: write.force, dry_run: false };
-        let after = SecretFacts::of(&self.requests.apply_secret(apply).await?.metadata);
+        let after = self.requests.apply_secret(apply).await?;
         self.metrics.wrote("secret");
         let Some(patch) = tidy(wanted, write, &after) else { return Ok(after) };
         let tidied = self.requests.merge_secret(key.namespace(), key.name(), &patch).await?;
         self.metrics.wrote("secret");
-        Ok(SecretFacts::of(&tidied.metadata))
+        Ok(tidied)
     }
 
     /// Deletes the document's own Secret, exactly as it was seen, and makes it anew.
@@ -111,9 +111,9 @@ impl Applier<'_> {
             "uid": doc.metadata.uid, "resourceVersion": doc.metadata.resource_version, "finalizers": finalizers,
         }});
         match self.requests.patch_document(key.namespace(), key.name(), &patch).await {
-            Ok(meta) => {
+            Ok(version) => {
                 self.metrics.wrote("document");
-                Ok(meta.metadata.resource_version)
+                Ok(version.resource_version)
             }
             // It is gone already, which is what taking a finalizer off is for.
             Err(RequestError::Refused(refusal)) if !wanted && refusal.kind == RefusalKind::NotFound => Ok(None),

@@ -8,7 +8,8 @@ use ageseal::secret::Plaintext;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::plan::{Precondition, Wanted, Write};
@@ -27,13 +28,14 @@ pub fn secret(wanted: &Wanted, write: &Write, values: &BTreeMap<String, Plaintex
 
 /// The same Secret under another name, for a dry run.
 pub fn named(name: &str, wanted: &Wanted, write: &Write, values: &BTreeMap<String, Plaintext>) -> Bytes {
-    let mut head = json!({
-        "apiVersion": "v1", "kind": "Secret", "type": wanted.secret_type, "metadata": metadata(name, wanted, write),
-    });
-    if let (Some(immutable), true) = (wanted.immutable, write.force) {
-        head["immutable"] = json!(immutable);
-    }
-    let head = head.to_string();
+    let head = Head {
+        api_version: "v1",
+        kind: "Secret",
+        secret_type: &wanted.secret_type,
+        immutable: wanted.immutable.filter(|_| write.force),
+        metadata: Metadata::of(name, wanted, write),
+    };
+    let head = serde_json::to_string(&head).expect("texts and flags are JSON");
     let mut body = Zeroizing::new(Vec::with_capacity(head.len() + size(values)));
     // The head is an object: its closing brace makes room for the data.
     body.extend_from_slice(&head.as_bytes()[..head.len() - 1]);
@@ -62,30 +64,64 @@ pub fn nothing(name: &str, secret_type: &str, uid: &str, resource_version: &str)
     Bytes::from(json!({"apiVersion": "v1", "kind": "Secret", "type": secret_type, "metadata": metadata}).to_string())
 }
 
-fn metadata(name: &str, wanted: &Wanted, write: &Write) -> Value {
-    let mut labels = wanted.marks.labels.clone();
-    labels.insert(LABEL_MANAGED.to_owned(), write.managed.label().to_owned());
-    let mut annotations = wanted.marks.annotations.clone();
-    if write.created {
-        annotations.insert(ANNOTATION_CREATED.to_owned(), wanted.name.clone());
-    }
-    let mut metadata = json!({"name": name, "labels": labels});
-    if !annotations.is_empty() {
-        metadata["annotations"] = json!(annotations);
-    }
-    if write.owner {
-        metadata["ownerReferences"] = json!([{
-            "apiVersion": API_VERSION, "kind": KIND, "name": wanted.name, "uid": wanted.uid, "controller": true,
-        }]);
-    }
-    match &write.precondition {
-        Precondition::Absent => metadata["resourceVersion"] = json!(NO_SECRET_HAS_THIS),
-        Precondition::Exactly { uid, resource_version } => {
-            metadata["uid"] = json!(uid);
-            metadata["resourceVersion"] = json!(resource_version);
+/// The Secret but for its data.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Head<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    #[serde(rename = "type")]
+    secret_type: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    immutable: Option<bool>,
+    metadata: Metadata<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    name: &'a str,
+    labels: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_references: Option<[Owner<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<&'a str>,
+    resource_version: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Owner<'a> {
+    api_version: &'a str,
+    kind: &'a str,
+    name: &'a str,
+    uid: &'a str,
+    controller: bool,
+}
+
+impl<'a> Metadata<'a> {
+    fn of(name: &'a str, wanted: &'a Wanted, write: &'a Write) -> Self {
+        let mut labels = texts(&wanted.marks.labels);
+        labels.insert(LABEL_MANAGED, write.managed.label());
+        let mut annotations = texts(&wanted.marks.annotations);
+        if write.created {
+            annotations.insert(ANNOTATION_CREATED, &wanted.name);
         }
+        let owner =
+            Owner { api_version: API_VERSION, kind: KIND, name: &wanted.name, uid: &wanted.uid, controller: true };
+        let (uid, resource_version) = match &write.precondition {
+            Precondition::Absent => (None, NO_SECRET_HAS_THIS),
+            Precondition::Exactly { uid, resource_version } => (Some(uid.as_str()), resource_version.as_str()),
+        };
+        let owner_references = write.owner.then_some([owner]);
+        Self { name, labels, annotations, owner_references, uid, resource_version }
     }
-    metadata
+}
+
+fn texts(map: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
+    map.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
 fn size(values: &BTreeMap<String, Plaintext>) -> usize {
@@ -105,6 +141,8 @@ mod tests {
     use ageseal::api::{DeletionPolicy, Mode, Replace};
 
     use super::*;
+    use serde_json::Value;
+
     use crate::facts::Managed;
     use crate::template::Marks;
 

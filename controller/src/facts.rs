@@ -1,16 +1,19 @@
 //! What the metadata of a Secret tells about whose it is. No value is ever read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ageseal::api::{
     ANNOTATION_ADOPT_BY, ANNOTATION_CREATED, FIELD_MANAGER, GROUP, LABEL_MANAGED, MANAGED_MERGED, MANAGED_OWNED,
     MANAGED_RETAINED,
 };
 use ageseal::format::KIND;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-/// The Secret of a document's name, as it stands.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The Secret of a document's name, as it stands. Read from its metadata.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "Looked")]
 pub struct SecretFacts {
     /// Its UID.
     pub uid: String,
@@ -67,34 +70,78 @@ impl Managed {
     }
 }
 
-impl SecretFacts {
-    /// Reads the metadata.
-    pub fn of(meta: &ObjectMeta) -> Self {
-        let label = meta.labels.as_ref().and_then(|labels| labels.get(LABEL_MANAGED)).map(String::as_str);
-        let annotation = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name));
-        let entries = meta.managed_fields.as_deref().unwrap_or_default();
-        let (ours, foreign): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| is_our_apply(entry));
-        let keys = |entries: &[&ManagedFieldsEntry], field| -> BTreeSet<String> {
-            entries.iter().flat_map(|entry| data_keys(entry, field)).collect()
-        };
-        let foreign_text = keys(&foreign, "f:stringData");
+/// What is looked at of the metadata. The rest is passed over as text: `managedFields` alone are a tree of a hundred nodes.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Looked {
+    uid: String,
+    resource_version: String,
+    deletion_timestamp: Option<IgnoredAny>,
+    owner_references: Vec<OwnerReference>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+    managed_fields: Vec<Entry>,
+}
+
+/// Who wrote which fields.
+///
+/// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Entry {
+    manager: String,
+    operation: String,
+    subresource: String,
+    fields_v1: Fields,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    #[serde(rename = "f:data")]
+    data: Members,
+    /// An apply owns `stringData` under that name, although it is never stored.
+    #[serde(rename = "f:stringData")]
+    string_data: Members,
+}
+
+/// The members of a map: those that begin with `f:` are its keys.
+type Members = BTreeMap<String, IgnoredAny>;
+
+impl Entry {
+    fn is_our_apply(&self) -> bool {
+        self.manager == FIELD_MANAGER && self.operation == "Apply" && self.subresource.is_empty()
+    }
+}
+
+impl From<Looked> for SecretFacts {
+    fn from(mut meta: Looked) -> Self {
+        let label = meta.labels.get(LABEL_MANAGED).map(String::as_str);
+        let managed = [Managed::Owned, Managed::Retained, Managed::Merged];
+        let (ours, foreign): (Vec<_>, Vec<_>) = meta.managed_fields.iter().partition(|entry| entry.is_our_apply());
+        let foreign_text = keys(foreign.iter().map(|entry| &entry.fields_v1.string_data));
+        let foreign_data = keys(foreign.iter().map(|entry| &entry.fields_v1.data));
         Self {
-            uid: meta.uid.clone().unwrap_or_default(),
-            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            uid: meta.uid,
+            resource_version: meta.resource_version,
             deleting: meta.deletion_timestamp.is_some(),
-            owners: meta.owner_references.clone().unwrap_or_default(),
-            managed: [Managed::Owned, Managed::Retained, Managed::Merged]
-                .into_iter()
-                .find(|managed| Some(managed.label()) == label),
-            created: annotation(ANNOTATION_CREATED).is_some(),
-            adopt_by: annotation(ANNOTATION_ADOPT_BY).cloned(),
-            ours: keys(&ours, "f:data"),
-            foreign: keys(&foreign, "f:data").union(&foreign_text).cloned().collect(),
+            owners: meta.owner_references,
+            managed: managed.into_iter().find(|managed| Some(managed.label()) == label),
+            created: meta.annotations.contains_key(ANNOTATION_CREATED),
+            adopt_by: meta.annotations.remove(ANNOTATION_ADOPT_BY),
+            ours: keys(ours.iter().map(|entry| &entry.fields_v1.data)),
+            foreign: foreign_data.union(&foreign_text).cloned().collect(),
             foreign_text,
             applied: !ours.is_empty(),
         }
     }
+}
 
+fn keys<'a>(members: impl Iterator<Item = &'a Members>) -> BTreeSet<String> {
+    members.flat_map(Members::keys).filter_map(|name| name.strip_prefix("f:")).map(str::to_owned).collect()
+}
+
+impl SecretFacts {
     /// Whose it is. An ownerReference to a document of this name is ours whatever its UID: names are unique, so another
     /// UID is one that no longer exists, as after a restore from a backup. Our label counts where our apply is seen as
     /// well: tools that copy Secrets copy labels.
@@ -134,28 +181,12 @@ fn is_document(owner: &OwnerReference, name: &str) -> bool {
     group == Some(GROUP) && owner.kind == KIND && owner.name == name
 }
 
-fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
-    entry.manager.as_deref() == Some(FIELD_MANAGER)
-        && entry.operation.as_deref() == Some("Apply")
-        && entry.subresource.as_deref().unwrap_or_default().is_empty()
-}
-
-/// The data keys that an entry owns: the members of `f:data` that begin with `f:`; of `f:stringData`, which an apply owns
-/// under that name although it is never stored.
-///
-/// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
-fn data_keys(entry: &ManagedFieldsEntry, field: &str) -> Vec<String> {
-    let data = entry.fields_v1.as_ref().and_then(|fields| fields.0.get(field)?.as_object());
-    let keys = data.into_iter().flat_map(|data| data.keys());
-    keys.filter_map(|key| key.strip_prefix("f:").map(str::to_owned)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn meta(json: &str) -> SecretFacts {
-        SecretFacts::of(&serde_json::from_str(json).unwrap())
+        serde_json::from_str(json).unwrap()
     }
 
     #[test]

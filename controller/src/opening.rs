@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ageseal::api::{ReadyReason, SealedSecretSpec};
+use ageseal::envelope::MAX_UNWRAPS;
 use ageseal::format::{DEFAULT_TYPE, Sealed};
-use ageseal::open::{Live, OpenError, open};
+use ageseal::open::{Live, OpenError, open_within};
 use ageseal::recipient::{KeyRing, RecipientId};
 use ageseal::scope::{Pattern, Scope};
 use ageseal::secret::Plaintext;
@@ -30,6 +31,8 @@ pub struct Understood {
     pub spec: SealedSecretSpec,
     /// Its sealed part.
     pub sealed: Sealed,
+    /// The bytes of its text.
+    length: usize,
 }
 
 /// Parses a spec.
@@ -37,11 +40,12 @@ pub struct Understood {
 /// # Errors
 /// `Malformed`, with the place and nothing of what stands there.
 pub fn understand(spec: &str) -> Result<Understood, Fault> {
+    let length = spec.len();
     // What the API server stores it has held against the schema; another schema may have been there before.
     let spec: SealedSecretSpec = serde_json::from_str(spec)
         .map_err(|_| Fault::new(ReadyReason::Malformed, "the spec is not of the shape that this version knows"))?;
     match spec.to_sealed() {
-        Ok(sealed) => Ok(Understood { spec, sealed }),
+        Ok(sealed) => Ok(Understood { spec, sealed, length }),
         Err(error) => {
             let keys = error.key().map(str::to_owned);
             Err(Fault::new(ReadyReason::Malformed, error.to_string()).keys(keys))
@@ -56,17 +60,53 @@ impl Understood {
     }
 }
 
+/// With how many tries to unwrap a key a document is opened at once: few microseconds to a millisecond.
+const FEW: usize = 8;
+/// How many bytes of items and envelopes it may have for that.
+const SHORT: usize = 64 * 1024;
+
 /// Opens a document where it stands.
+///
+/// Most documents take a quarter of a millisecond, which is less than to hand them to another thread and back. What may
+/// take longer is opened on a thread that may be busy for a while: long ones, and those that do not open with a few tries,
+/// which is all that somebody needs to write who wants to keep everybody waiting.
 ///
 /// # Errors
 /// `ScopeMismatch`, `NotARecipient`, `CannotOpen`, `Malformed`, `TooLarge`: the reasons of [`ageseal::open`], and what
 /// Kubernetes has no room for.
-pub fn open_at(key: &Key, sealed: &Sealed, ring: &KeyRing, cross_namespace: bool) -> Result<Opening, Fault> {
+pub async fn open(
+    key: &Key,
+    understood: Arc<Understood>,
+    ring: Arc<KeyRing>,
+    cross_namespace: bool,
+) -> Result<Opening, Fault> {
+    if understood.length <= SHORT {
+        let opening = open_here(key, &understood.sealed, &ring, cross_namespace, FEW);
+        if !matches!(&opening, Err(fault) if fault.reason == ReadyReason::NotARecipient) {
+            return opening;
+        }
+    }
+    let key = key.clone();
+    let open = move || open_here(&key, &understood.sealed, &ring, cross_namespace, MAX_UNWRAPS);
+    // A panic ends the process, here as everywhere. What is left to go wrong is a runtime that ends: nobody writes any more
+    // what is answered then.
+    tokio::task::spawn_blocking(open).await.unwrap_or_else(|_| {
+        Err(Fault::new(ReadyReason::CannotOpen, "it does not open here: opening it ends in a defect of ageseal"))
+    })
+}
+
+fn open_here(
+    key: &Key,
+    sealed: &Sealed,
+    ring: &KeyRing,
+    cross_namespace: bool,
+    unwraps: usize,
+) -> Result<Opening, Fault> {
     if !cross_namespace {
         check_namespaces(key, sealed)?;
     }
     let live = Live { namespace: key.namespace(), name: key.name() };
-    let opened = open(sealed, Some(live), ring).map_err(|error| fault(&error))?;
+    let opened = open_within(sealed, Some(live), ring, unwraps).map_err(|error| fault(&error))?;
     if opened.values.values().map(Plaintext::len).sum::<usize>() > MAX_SECRET {
         return Err(Fault::new(ReadyReason::TooLarge, "the values together are more than a Secret holds: 1 MiB"));
     }
@@ -111,25 +151,14 @@ fn fault(error: &OpenError) -> Fault {
     Fault::new(reason, message).keys(keys)
 }
 
-/// Opens a document on a thread that may be busy for a while.
-///
-/// A panic ends the process, here as everywhere. What is left to go wrong is a runtime that ends: nobody writes any more what
-/// is answered then.
-pub async fn open_apart(
-    key: &Key,
-    understood: Arc<Understood>,
-    ring: Arc<KeyRing>,
-    cross_namespace: bool,
-) -> Result<Opening, Fault> {
-    let key = key.clone();
-    let task = tokio::task::spawn_blocking(move || open_at(&key, &understood.sealed, &ring, cross_namespace));
-    task.await.unwrap_or_else(|_| {
-        Err(Fault::new(ReadyReason::CannotOpen, "it does not open here: opening it ends in a defect of ageseal"))
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use ageseal::envelope::FreshDek;
+    use ageseal::recipient::{Identity, Recipient};
+    use ageseal::seal::Context;
+    use rand_core::OsRng;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -146,6 +175,40 @@ mod tests {
         assert_eq!(check_namespaces(&key, &sealed(&["*/db", "shop-prod/*"])), Ok(()));
         assert_eq!(check_namespaces(&key, &sealed(&["shop-prod/db"])), Ok(()));
         assert_eq!(check_namespaces(&key, &sealed(&["*/web"])), Ok(()), "for opening to refuse");
+    }
+
+    /// The spec of a document with one value, for these recipients in this order, that claims them in another one.
+    fn spec(recipients: &[&Recipient], claimed: &[RecipientId], value: &[u8]) -> String {
+        let (dek, scope) = (FreshDek::generate(&mut OsRng), Scope::parse_sorted(&["shop-prod/db"]).unwrap());
+        let context = Context { secret_type: DEFAULT_TYPE, key: "password", scope: &scope };
+        let sealed = dek.seal(context, &Plaintext::new(value.to_vec()), &mut OsRng).unwrap().to_string();
+        let claimed: Vec<String> = claimed.iter().map(ToString::to_string).collect();
+        let envelope = json!({"recipients": claimed, "age": dek.wrap(recipients).unwrap().age});
+        json!({
+            "scope": ["shop-prod/db"], "encryptedData": {"password": {"value": sealed}},
+            "envelopes": {dek.kid().map_key(): envelope},
+        })
+        .to_string()
+    }
+
+    #[tokio::test]
+    async fn what_takes_longer_opens_as_well() {
+        let identities: Vec<Identity> = (0..12).map(|_| Identity::generate_x25519()).collect();
+        let recipients: Vec<&Recipient> = identities.iter().map(|identity| identity.recipient().unwrap()).collect();
+        let claims: Vec<RecipientId> = recipients.iter().map(|recipient| recipient.id()).collect();
+        let misleading: Vec<RecipientId> = claims.iter().rev().copied().collect();
+        let ring = Arc::new(KeyRing::new(vec![identities[11].clone()]));
+        let key = Key::new("shop-prod", "db");
+        for (claims, value, few) in
+            [(&claims, &b"hunter2"[..], true), (&misleading, b"hunter2", false), (&claims, &[b'x'; SHORT], true)]
+        {
+            let understood = Arc::new(understand(&spec(&recipients, claims, value)).unwrap());
+            let here = open_here(&key, &understood.sealed, &ring, false, FEW);
+            assert_eq!(here.err().map(|fault| fault.reason), (!few).then_some(ReadyReason::NotARecipient));
+            let opening = open(&key, understood, Arc::clone(&ring), false).await.unwrap();
+            assert_eq!(opening.values["password"].expose(), value);
+            assert_eq!(opening.identities, BTreeSet::from([recipients[11].id()]));
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::identities::Ring;
 use crate::index::{Asks, Sight};
 use crate::metrics::Metrics;
-use crate::opening::{Opening, Understood, open_apart, understand};
+use crate::opening::{Opening, Understood, open, understand};
 use crate::plan::{Leave, Plan, Seen, Wanted, check_type, keys_of_others, leave, plan};
 use crate::request::{Refusal, RefusalKind, RequestError, Requests};
 use crate::status::{Verdict, readiness, same, status};
@@ -127,8 +127,8 @@ pub async fn reconcile(tools: &Tools, mut job: Job) -> Outcome {
 /// Looks at the Secret of a document that may need nothing, before the document itself is fetched.
 async fn verified(tools: &Tools, job: &Job) -> Result<Option<Outcome>, RequestError> {
     let Some(expected) = job.expected.as_ref().filter(|_| !job.absent) else { return Ok(None) };
-    let seen = tools.requests.secret(job.key.namespace(), job.key.name()).await?;
-    let seen = seen.map(|secret| sight(&SecretFacts::of(&secret.metadata)));
+    let seen: Option<SecretFacts> = tools.requests.secret(job.key.namespace(), job.key.name()).await?;
+    let seen = seen.as_ref().map(sight);
     Ok((seen.as_ref() == Some(expected)).then_some(Outcome::Unchanged))
 }
 
@@ -215,7 +215,7 @@ impl<'a> One<'a> {
         let ring = self.job.ring.as_ref().ok_or(End::Outcome(Outcome::Again(WAIT)))?;
         self.tools.metrics.decrypted();
         let cross_namespace = self.tools.settings.allow_cross_namespace;
-        let opening = open_apart(&self.job.key, understood, Arc::clone(&ring.keys), cross_namespace).await?;
+        let opening = open(&self.job.key, understood, Arc::clone(&ring.keys), cross_namespace).await?;
         // The finalizer is there before the first key is, and until the last one is somebody else's matter: a document that
         // goes at any moment takes its keys with it.
         if wanted.mode == Mode::Merge {
@@ -263,7 +263,7 @@ impl<'a> One<'a> {
         }
         self.guessed = false;
         let secret = self.tools.requests.secret(self.job.key.namespace(), self.job.key.name()).await?;
-        let seen = secret.map_or(Seen::Absent, |secret| Seen::There(SecretFacts::of(&secret.metadata)));
+        let seen = secret.map_or(Seen::Absent, Seen::There);
         self.seen = Some(seen.clone());
         Ok(seen)
     }

@@ -9,18 +9,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::client::Body;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use ageseal::api::FIELD_MANAGER;
 
 use crate::doc::Doc;
+use crate::facts::SecretFacts;
 use crate::lease::Leadership;
+use crate::status::Patch;
 
 /// How long one answer may take. A request that hangs is given up: whatever it did is seen at the next look.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -106,11 +107,18 @@ pub struct Requests {
     leadership: Leadership,
 }
 
-/// A Secret as far as the controller looks at it: its metadata.
+/// An object in an answer: its metadata, as far as whoever asks looks at it.
+#[derive(Deserialize)]
+struct Answer<M> {
+    metadata: M,
+}
+
+/// What is looked at of an object that was written.
 #[derive(Debug, Deserialize)]
-pub struct SecretMeta {
-    /// The metadata.
-    pub metadata: ObjectMeta,
+#[serde(rename_all = "camelCase")]
+pub struct Written {
+    /// Its resourceVersion since then.
+    pub resource_version: Option<String>,
 }
 
 impl Requests {
@@ -120,8 +128,9 @@ impl Requests {
     }
 
     /// The metadata of a Secret, or nothing.
-    pub async fn secret(&self, namespace: &str, name: &str) -> Result<Option<SecretMeta>, RequestError> {
-        found(self.call(Method::GET, &secret_path(namespace, name), None, METADATA_ONLY, Bytes::new()).await)
+    pub async fn secret<M: DeserializeOwned>(&self, namespace: &str, name: &str) -> Result<Option<M>, RequestError> {
+        let answer = self.call(Method::GET, &secret_path(namespace, name), None, METADATA_ONLY, Bytes::new()).await;
+        Ok(found(answer)?.map(|secret: Answer<M>| secret.metadata))
     }
 
     /// A document, or nothing.
@@ -130,7 +139,7 @@ impl Requests {
     }
 
     /// Applies a Secret server-side.
-    pub async fn apply_secret(&self, secret: ApplySecret<'_>) -> Result<SecretMeta, RequestError> {
+    pub async fn apply_secret(&self, secret: ApplySecret<'_>) -> Result<SecretFacts, RequestError> {
         let mut path = secret_path(secret.namespace, secret.name);
         path.push_str("?fieldManager=");
         path.push_str(FIELD_MANAGER);
@@ -138,7 +147,7 @@ impl Requests {
         if secret.dry_run {
             path.push_str("&dryRun=All");
         }
-        self.write(Method::PATCH, &path, Some("application/apply-patch+yaml"), METADATA_ONLY, secret.body).await
+        self.write(Method::PATCH, &path, Some("application/apply-patch+yaml"), secret.body).await
     }
 
     /// Merges a patch without plaintext into a Secret.
@@ -147,9 +156,9 @@ impl Requests {
         namespace: &str,
         name: &str,
         patch: &serde_json::Value,
-    ) -> Result<SecretMeta, RequestError> {
+    ) -> Result<SecretFacts, RequestError> {
         let path = format!("{}?fieldManager={FIELD_MANAGER}", secret_path(namespace, name));
-        self.write(Method::PATCH, &path, Some("application/merge-patch+json"), METADATA_ONLY, json(patch)).await
+        self.write(Method::PATCH, &path, Some("application/merge-patch+json"), json(patch)).await
     }
 
     /// Deletes exactly this Secret as it was seen.
@@ -175,14 +184,9 @@ impl Requests {
     }
 
     /// Merges a patch into the status of a document.
-    pub async fn patch_status(
-        &self,
-        namespace: &str,
-        name: &str,
-        patch: &serde_json::Value,
-    ) -> Result<SecretMeta, RequestError> {
+    pub async fn patch_status(&self, namespace: &str, name: &str, patch: &Patch<'_>) -> Result<Written, RequestError> {
         let path = format!("{}/status?fieldManager={FIELD_MANAGER}", document_path(namespace, name));
-        self.write(Method::PATCH, &path, Some("application/merge-patch+json"), METADATA_ONLY, json(patch)).await
+        self.write(Method::PATCH, &path, Some("application/merge-patch+json"), json(patch)).await
     }
 
     /// Merges a patch into a document's metadata.
@@ -191,9 +195,9 @@ impl Requests {
         namespace: &str,
         name: &str,
         patch: &serde_json::Value,
-    ) -> Result<SecretMeta, RequestError> {
+    ) -> Result<Written, RequestError> {
         let path = format!("{}?fieldManager={FIELD_MANAGER}", document_path(namespace, name));
-        self.write(Method::PATCH, &path, Some("application/merge-patch+json"), METADATA_ONLY, json(patch)).await
+        self.write(Method::PATCH, &path, Some("application/merge-patch+json"), json(patch)).await
     }
 
     /// Sends a request that writes while this replica leads. What was not sent by the end of the lead is not sent after it;
@@ -222,15 +226,16 @@ impl Requests {
         }
     }
 
-    pub(crate) async fn write(
+    pub(crate) async fn write<M: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
         content_type: Option<&'static str>,
-        accept: &'static str,
         body: Bytes,
-    ) -> Result<SecretMeta, RequestError> {
-        self.while_leading(self.call(method, path, content_type, accept, body)).await
+    ) -> Result<M, RequestError> {
+        let answer = self.while_leading(self.call(method, path, content_type, METADATA_ONLY, body)).await?;
+        let Answer { metadata } = answer;
+        Ok(metadata)
     }
 
     pub(crate) async fn call<T: DeserializeOwned>(
@@ -251,7 +256,7 @@ impl Requests {
             let response = self.client.send(request).await.map_err(|_| RequestError::NoAnswer)?;
             let (parts, body) = response.into_parts();
             let collected = body.collect().await.map_err(|_| RequestError::NoAnswer)?;
-            Ok((parts, Zeroizing::new(collected.to_bytes().to_vec())))
+            Ok((parts, collected.to_bytes()))
         };
         let (parts, body) = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| RequestError::NoAnswer)??;
         if parts.status.is_success() {
@@ -288,8 +293,8 @@ fn document_path(namespace: &str, name: &str) -> String {
     format!("/apis/{}/namespaces/{namespace}/sealedsecrets/{name}", ageseal::format::API_VERSION)
 }
 
-fn json(value: &serde_json::Value) -> Bytes {
-    Bytes::from(value.to_string())
+fn json(value: &impl Serialize) -> Bytes {
+    Bytes::from(serde_json::to_vec(value).expect("what is written here has texts for keys"))
 }
 
 pub(crate) fn found<T>(answer: Result<T, RequestError>) -> Result<Option<T>, RequestError> {

@@ -6,7 +6,7 @@ use ageseal::api::{ConditionType, ReadyReason, SealedSecretStatus, SecretRecord}
 use ageseal::recipient::RecipientId;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::fault::Fault;
 
@@ -117,16 +117,60 @@ pub fn same(left: &SealedSecretStatus, right: &SealedSecretStatus) -> bool {
 }
 
 /// The merge patch that makes a status of whatever is there, if the document is still the one that was seen.
-///
-/// A member that the new status does not have is taken out by name.
-pub fn patch(status: &SealedSecretStatus, uid: &str, resource_version: &str) -> Value {
-    let mut value = json!(status);
-    for member in ["conditions", "keys", "faultyKeys", "identities", "secret", "lastHandledReconcile"] {
-        if let Some(object) = value.as_object_mut() {
-            object.entry(member).or_insert(Value::Null);
-        }
+#[derive(Serialize)]
+pub struct Patch<'a> {
+    metadata: Seen<'a>,
+    status: Whole<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Seen<'a> {
+    uid: &'a str,
+    resource_version: &'a str,
+}
+
+/// A status with all its members: what it does not have is null, which takes it out of what is there.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Whole<'a> {
+    observed_generation: Option<i64>,
+    conditions: Option<&'a [Condition]>,
+    keys: Option<i32>,
+    faulty_keys: Option<&'a [String]>,
+    identities: Option<&'a [String]>,
+    secret: Option<&'a SecretRecord>,
+    last_handled_reconcile: Option<&'a str>,
+}
+
+impl<'a> Patch<'a> {
+    /// The patch for the document with this UID, as of this resourceVersion.
+    pub fn new(status: &'a SealedSecretStatus, uid: &'a str, resource_version: &'a str) -> Self {
+        // Without `..`: what a status gets one day is to be told as well.
+        let SealedSecretStatus {
+            observed_generation,
+            conditions,
+            keys,
+            faulty_keys,
+            identities,
+            secret,
+            last_handled_reconcile,
+        } = status;
+        let status = Whole {
+            observed_generation: *observed_generation,
+            conditions: some(conditions),
+            keys: *keys,
+            faulty_keys: some(faulty_keys),
+            identities: some(identities),
+            secret: secret.as_ref(),
+            last_handled_reconcile: last_handled_reconcile.as_deref(),
+        };
+        Self { metadata: Seen { uid, resource_version }, status }
     }
-    json!({"metadata": {"uid": uid, "resourceVersion": resource_version}, "status": value})
+}
+
+fn some<T>(list: &[T]) -> Option<&[T]> {
+    (!list.is_empty()).then_some(list)
 }
 
 /// Whether a status says that its document is Ready, and why or why not.
@@ -173,6 +217,8 @@ impl Conditions<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -257,7 +303,8 @@ mod tests {
 
     #[test]
     fn a_patch_takes_out_what_is_no_more() {
-        let value = patch(&status(&SealedSecretStatus::default(), 4, 3, &ready(), None, at(1)), "doc-1", "9");
+        let status = status(&SealedSecretStatus::default(), 4, 3, &ready(), None, at(1));
+        let value = json!(Patch::new(&status, "doc-1", "9"));
         assert_eq!(value["metadata"], json!({"uid": "doc-1", "resourceVersion": "9"}));
         assert_eq!(value["status"]["faultyKeys"], Value::Null);
         assert_eq!(value["status"]["secret"]["uid"], "s-1");

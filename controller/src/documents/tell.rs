@@ -11,7 +11,7 @@ use crate::fault::MAX_FAULTY_KEYS;
 use crate::index::Told;
 use crate::reconcile::{Outcome, Telling, Tools};
 use crate::request::{RefusalKind, RequestError};
-use crate::status::patch;
+use crate::status::Patch;
 
 impl Desk {
     /// Events: a document stops being Ready, or is again, or its Secret was mended. A first success is no news.
@@ -74,11 +74,11 @@ pub(super) async fn save(
     version: &str,
     status: &SealedSecretStatus,
 ) -> Result<Option<String>, RequestError> {
-    let patch = patch(status, uid, version);
+    let patch = Patch::new(status, uid, version);
     match tools.requests.patch_status(key.namespace(), key.name(), &patch).await {
-        Ok(meta) => {
+        Ok(version) => {
             tools.metrics.wrote("status");
-            Ok(meta.metadata.resource_version)
+            Ok(version.resource_version)
         }
         Err(RequestError::Refused(refusal)) if refusal.kind == RefusalKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -34,7 +34,7 @@ use zeroize::Zeroizing;
 use super::content::identity_file;
 use super::plan::{Action, Foreign, Mark, Publish, Relabel, Version, secret_name};
 use crate::args::Settings;
-use crate::request::{JSON, METADATA_ONLY, RefusalKind, RequestError, Requests, found};
+use crate::request::{JSON, RefusalKind, RequestError, Requests, Written, found};
 
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
@@ -187,7 +187,7 @@ impl Hands {
         let file = identity_file(&pending.identity, pending.created).ok_or(ApplyError::NoText)?;
         let path = format!("{}?fieldManager={FIELD_MANAGER}", self.path("secrets"));
         let body = secret_body(mark, &file);
-        match self.requests.write(Method::POST, &path, Some(JSON), METADATA_ONLY, body).await {
+        match self.requests.write::<Written>(Method::POST, &path, Some(JSON), body).await {
             Ok(_) => Ok(Outcome::Made(mark)),
             Err(error) if is_conflict(&error) => self.whose(mark).await,
             Err(error) => Err(error.into()),
@@ -196,11 +196,10 @@ impl Hands {
 
     /// What to think of a name that exists: ours, from a request whose answer was lost; another replica's; a stranger's.
     async fn whose(&self, mark: Mark) -> Result<Outcome, ApplyError> {
-        let Some(secret) = self.requests.secret(&self.settings.namespace, &secret_name(mark.serial)).await? else {
-            return Ok(Outcome::LookAgain);
-        };
-        let annotation = secret.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION_CURRENT));
-        let labelled = secret.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_IDENTITY));
+        let secret = self.requests.secret(&self.settings.namespace, &secret_name(mark.serial)).await?;
+        let Some(meta): Option<ObjectMeta> = secret else { return Ok(Outcome::LookAgain) };
+        let annotation = meta.annotations.as_ref().and_then(|all| all.get(ANNOTATION_CURRENT));
+        let labelled = meta.labels.as_ref().is_some_and(|labels| labels.contains_key(LABEL_IDENTITY));
         if annotation == Some(&mark.to_string()) {
             Ok(Outcome::Made(mark))
         } else if labelled {
@@ -225,7 +224,7 @@ impl Hands {
         let metadata = json!({"name": name, "labels": {LABEL_BACKUP: id.to_string()}});
         let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {BACKUP_KEY: age}});
         let path = format!("{}?fieldManager={FIELD_MANAGER}", self.path("configmaps"));
-        match self.requests.write(Method::POST, &path, Some(JSON), METADATA_ONLY, bytes(&map)).await {
+        match self.requests.write::<Written>(Method::POST, &path, Some(JSON), bytes(&map)).await {
             Ok(_) => return Ok(()),
             Err(error) if is_conflict(&error) => {}
             Err(error) => return Err(error.into()),
@@ -237,7 +236,7 @@ impl Hands {
         let mut patch = map;
         patch["metadata"]["resourceVersion"] = json!(there.metadata.resource_version);
         let path = format!("{}/{name}?fieldManager={FIELD_MANAGER}", self.path("configmaps"));
-        self.requests.write(Method::PATCH, &path, Some(MERGE), METADATA_ONLY, bytes(&patch)).await?;
+        self.requests.write::<Written>(Method::PATCH, &path, Some(MERGE), bytes(&patch)).await?;
         Ok(())
     }
 
@@ -252,7 +251,7 @@ impl Hands {
         }
         let patch = bytes(&json!({"metadata": metadata}));
         let path = format!("{}/{}?fieldManager={manager}", self.path("secrets"), relabel.secret);
-        done(self.requests.write(Method::PATCH, &path, Some(MERGE), METADATA_ONLY, patch).await.map(drop))
+        done(self.requests.write::<Written>(Method::PATCH, &path, Some(MERGE), patch).await.map(drop))
     }
 
     async fn publish(&self, publish: &Publish, view: &View) -> Result<Outcome, ApplyError> {
@@ -284,7 +283,7 @@ impl Hands {
             path.push_str("&force=true");
             APPLY
         };
-        done(self.requests.write(Method::PATCH, &path, Some(how), METADATA_ONLY, bytes(&map)).await.map(drop))
+        done(self.requests.write::<Written>(Method::PATCH, &path, Some(how), bytes(&map)).await.map(drop))
     }
 
     /// Deletes the ConfigMap as it was seen, whatever would keep it there.
@@ -294,8 +293,8 @@ impl Hands {
         if version.held {
             let patch = json!({"metadata": {"resourceVersion": resource_version, "finalizers": null}});
             let path = format!("{path}?fieldManager={FIELD_MANAGER}");
-            let freed = self.requests.write(Method::PATCH, &path, Some(MERGE), METADATA_ONLY, bytes(&patch)).await?;
-            resource_version = freed.metadata.resource_version;
+            let freed: Written = self.requests.write(Method::PATCH, &path, Some(MERGE), bytes(&patch)).await?;
+            resource_version = freed.resource_version;
         }
         // It went with its last finalizer.
         if version.deleting {
