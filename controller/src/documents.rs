@@ -88,7 +88,7 @@ pub async fn run(context: Context, stop: CancellationToken) -> Result<(), Error>
             Some(done) = done.recv() => desk.done(done),
             Ok(()) = leads.changed() => desk.set_leading(*leads.borrow_and_update()),
             Ok(()) = ring.changed() => desk.set_ring(ring.borrow_and_update().clone()),
-            Some(news) = sights.next(), if sights.scopes() > 0 => desk.secret(news),
+            Some(news) = sights.next(), if sights.scopes() > 0 && desk.hears_of_secrets() => desk.secret(news),
             news = docs.next(), if desk.has_room() => match news {
                 Some(news) => desk.document(news),
                 None => return Err(Error::WatchEnded),

@@ -143,6 +143,17 @@ impl Queue {
         self.entries.retain(|_, entry| entry.running || entry.appointment.is_some());
     }
 
+    /// Whether anyone waits for more than a status to be written.
+    pub fn has_urgent(&mut self) -> bool {
+        [Lane::Fresh, Lane::Backlog].into_iter().any(|lane| {
+            let waits = |key: &Key| self.entries.get(key).is_some_and(|entry| entry.queued == Some(lane));
+            let first = self.lanes[lane as usize].iter().position(waits);
+            // Who moved up or was forgotten is not looked at again.
+            self.lanes[lane as usize].drain(..first.unwrap_or(self.lanes[lane as usize].len()));
+            first.is_some()
+        })
+    }
+
     /// How many wait for their turn.
     pub fn depth(&self) -> usize {
         self.entries.values().filter(|entry| entry.queued.is_some() || entry.again.is_some()).count()
@@ -190,6 +201,20 @@ mod tests {
         assert_eq!(queue.pop(true), Some((key("b"), Lane::Fresh)));
         assert_eq!(queue.pop(true), Some((key("a"), Lane::Backlog)));
         assert_eq!(queue.pop(true), None);
+    }
+
+    #[test]
+    fn who_waits_for_a_status_alone_is_not_urgent() {
+        let mut queue = Queue::default();
+        queue.push(&key("status"), Lane::Status);
+        queue.push(&key("forgotten"), Lane::Fresh);
+        queue.remove(&key("forgotten"));
+        assert!(!queue.has_urgent());
+        queue.push(&key("old"), Lane::Backlog);
+        assert!(queue.has_urgent());
+        assert_eq!(queue.pop(true), Some((key("old"), Lane::Backlog)));
+        assert!(!queue.has_urgent());
+        assert_eq!(queue.pop(true), Some((key("status"), Lane::Status)));
     }
 
     #[test]

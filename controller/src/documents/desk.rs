@@ -30,6 +30,8 @@ const ROOM: usize = 12 * 1024 * 1024;
 const ROOM_OF_LISTS: usize = 1024 * 1024;
 /// How long the first list waits for this replica to lead, before it takes it that another one does.
 const SETTLE: Duration = Duration::from_secs(3);
+/// How long the news of Secrets that are there waits at most for the first look at every document.
+const HUSH: Duration = Duration::from_secs(30);
 /// The part of the workers that may write statuses while others work on Secrets: one in so many.
 const SHARE_OF_STATUSES: usize = 8;
 /// A Secret that is mended this often in a row is being fought over, and waits between.
@@ -84,6 +86,8 @@ pub struct Desk {
     ring: Option<Arc<Ring>>,
     lists: Lists,
     secret_lists: Lists,
+    /// Whether news of Secrets is listened to for good.
+    hears: bool,
     ready: bool,
     since: Instant,
 }
@@ -114,6 +118,7 @@ impl Desk {
             ring: None,
             lists: Lists::new(documents, &namespaces),
             secret_lists: Lists::new(secrets, &namespaces),
+            hears: false,
             ready: false,
             since: Instant::now(),
         }
@@ -124,6 +129,15 @@ impl Desk {
     pub fn has_room(&self) -> bool {
         let decided = self.leading || self.since.elapsed() > SETTLE;
         self.lists.are_settled() || (self.held < ROOM_OF_LISTS && self.ring.is_some() && decided)
+    }
+
+    /// Whether the watch of Secrets is listened to. Its list is, at once; what changes after the list waits while the first
+    /// look at every document makes Secrets: each of them would come back as news of it, which takes the API server's time
+    /// from those that are not there yet. Nothing is missed, the watch begins where the list ended.
+    pub fn hears_of_secrets(&mut self) -> bool {
+        let busy = !self.lists.are_settled() || (self.leading && self.queue.has_urgent());
+        self.hears = self.hears || (self.secret_lists.are_settled() && !busy) || self.since.elapsed() > HUSH;
+        self.hears || !self.secret_lists.are_settled()
     }
 
     /// How many jobs run.

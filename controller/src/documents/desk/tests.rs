@@ -170,6 +170,40 @@ async fn a_status_yields_though_the_watch_was_faster_than_the_job() {
 }
 
 #[tokio::test]
+async fn news_of_secrets_waits_while_the_first_look_makes_them() {
+    let mut desk = desk_of(&[], true);
+    assert!(desk.hears_of_secrets(), "what is there has to be known");
+    desk.secret(News::Complete { scope: 0 });
+    assert!(!desk.hears_of_secrets(), "documents are on their way");
+    desk.document(News::Listed { scope: 0, object: new() });
+    desk.document(News::Complete { scope: 0 });
+    assert!(!desk.hears_of_secrets(), "a Secret is not there yet");
+    begins(&mut desk);
+    assert!(desk.hears_of_secrets());
+    // From then on a watch is a watch.
+    desk.document(News::Changed { object: doc("elsewhere", "11", json!({"observedGeneration": -1})) });
+    assert!(desk.queue.has_urgent() && desk.hears_of_secrets());
+}
+
+#[tokio::test]
+async fn news_of_secrets_does_not_wait_for_long_nor_on_a_standby() {
+    let cold = || {
+        let mut desk = desk_of(&[], true);
+        desk.secret(News::Complete { scope: 0 });
+        desk.document(News::Listed { scope: 0, object: new() });
+        desk.document(News::Complete { scope: 0 });
+        assert!(!desk.hears_of_secrets());
+        desk
+    };
+    let mut slow = cold();
+    slow.since = Instant::now().checked_sub(HUSH * 2).unwrap();
+    assert!(slow.hears_of_secrets());
+    let mut standby = cold();
+    standby.set_leading(false);
+    assert!(standby.hears_of_secrets());
+}
+
+#[tokio::test]
 async fn while_secrets_are_worked_on_few_statuses_are_written() {
     let mut desk = desk();
     let share = desk.context.settings.workers / SHARE_OF_STATUSES;
