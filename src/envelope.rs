@@ -5,7 +5,7 @@
 //! later edit adds under it.
 
 use std::cell::Cell;
-use std::io::{Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use age::armor::{ArmoredReader, ArmoredWriter, Format};
 use age::{Decryptor, Encryptor};
@@ -266,7 +266,43 @@ fn dearmor(armored: &str) -> Result<Vec<u8>, EnvelopeError> {
     Ok(binary)
 }
 
-/// Finds the header and counts its lines and stanzas: age's own parser, which is quadratic, runs only after that.
+/// An age file whose header is read as one line.
+///
+/// age reads up to the end of a line and parses from the beginning, until that is a header: a long line is parsed again for
+/// each one after it. The header is known here, and parsed once.
+struct HeaderFirst<'a> {
+    header: &'a [u8],
+    rest: &'a [u8],
+}
+
+impl Read for HeaderFirst<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let part = if self.header.is_empty() { &mut self.rest } else { &mut self.header };
+        part.read(buffer)
+    }
+}
+
+impl BufRead for HeaderFirst<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        Ok(if self.header.is_empty() { self.rest } else { self.header })
+    }
+
+    fn consume(&mut self, amount: usize) {
+        let part = if self.header.is_empty() { &mut self.rest } else { &mut self.header };
+        part.consume(amount);
+    }
+
+    fn read_until(&mut self, end: u8, text: &mut Vec<u8>) -> io::Result<usize> {
+        if self.header.is_empty() {
+            return self.rest.read_until(end, text);
+        }
+        let header = std::mem::take(&mut self.header);
+        text.extend_from_slice(header);
+        Ok(header.len())
+    }
+}
+
+/// Finds the header and counts its lines and stanzas: age's own parser runs only after that.
 fn header_text(binary: &[u8]) -> Result<&[u8], EnvelopeError> {
     let mut end = 0;
     let mut stanzas = 0;
@@ -289,8 +325,8 @@ fn header_text(binary: &[u8]) -> Result<&[u8], EnvelopeError> {
 /// Opens one age file with the ring, claimed identities first, and reads the DEK.
 pub(crate) fn unwrap(file: &AgeFile, ring: &KeyRing, left: &Cell<usize>) -> Result<OpenedDek, UnwrapError> {
     let binary = dearmor(&file.age)?;
-    header_text(&binary)?;
-    let decryptor = Decryptor::new_buffered(binary.as_slice()).map_err(|_| UnwrapError::Broken)?;
+    let (header, rest) = binary.split_at(header_text(&binary)?.len());
+    let decryptor = Decryptor::new_buffered(HeaderFirst { header, rest }).map_err(|_| UnwrapError::Broken)?;
     let fitted = Cell::new(None);
     let place = |identity: &Identity| {
         let id = identity.recipient()?.id();
@@ -436,6 +472,21 @@ mod tests {
         }
         let spaced = format!("\n{}", armor(&stanzas(1)));
         assert_eq!(inspect(&spaced), Err(EnvelopeError::Armor));
+    }
+
+    #[test]
+    fn a_header_is_read_at_once_and_nothing_of_the_rest() {
+        let (header, rest) = (&b"age-encryption.org/v1\n-> X25519 a\nb\n--- mac\n"[..], &b"nonce\npayload"[..]);
+        let mut file = HeaderFirst { header, rest };
+        let mut text = Vec::new();
+        assert_eq!(file.read_until(b'\n', &mut text).unwrap(), header.len());
+        assert_eq!(text, header);
+        assert_eq!(file.read_until(b'\n', &mut text).unwrap(), "nonce\n".len());
+        text.clear();
+        HeaderFirst { header, rest }.read_to_end(&mut text).unwrap();
+        assert_eq!(text, [header, rest].concat());
+        let lines: Vec<_> = io::Read::bytes(HeaderFirst { header, rest }).map(Result::unwrap).collect();
+        assert_eq!(lines, text);
     }
 
     #[test]

@@ -200,9 +200,9 @@ pub fn open(sealed: &Sealed, live: Option<Live<'_>>, ring: &KeyRing) -> Result<O
 }
 
 /// As [`open`], with a budget of `unwraps` tries to unwrap a key, and never more than [`MAX_UNWRAPS`]. Where they do not
-/// suffice, it is [`OpenError::NotARecipient`].
+/// suffice, it is [`OpenError::NotARecipient`], or [`OpenError::Envelope`] if one that was tried was broken.
 ///
-/// A document that says truly whom it is for takes one try for each of its envelopes. One that does not may take all of
+/// A document that says truly whom it is for takes one try for each of its age files. One that does not may take all of
 /// them, some tens of milliseconds: whoever may not be busy for so long tries with few first.
 pub fn open_within(
     sealed: &Sealed,
