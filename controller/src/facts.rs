@@ -71,38 +71,37 @@ impl Managed {
 }
 
 /// What is looked at of the metadata. The rest is passed over as text: `managedFields` alone are a tree of a hundred nodes.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Looked {
-    uid: String,
-    resource_version: String,
+    uid: Option<String>,
+    resource_version: Option<String>,
     deletion_timestamp: Option<IgnoredAny>,
-    owner_references: Vec<OwnerReference>,
-    labels: BTreeMap<String, String>,
-    annotations: BTreeMap<String, String>,
-    managed_fields: Vec<Entry>,
+    owner_references: Option<Vec<OwnerReference>>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    managed_fields: Option<Vec<Entry>>,
 }
 
 /// Who wrote which fields.
 ///
 /// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management>.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Entry {
-    manager: String,
-    operation: String,
-    subresource: String,
-    fields_v1: Fields,
+    manager: Option<String>,
+    operation: Option<String>,
+    subresource: Option<String>,
+    fields_v1: Option<Fields>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct Fields {
     #[serde(rename = "f:data")]
-    data: Members,
+    data: Option<Members>,
     /// An apply owns `stringData` under that name, although it is never stored.
     #[serde(rename = "f:stringData")]
-    string_data: Members,
+    string_data: Option<Members>,
 }
 
 /// The members of a map: those that begin with `f:` are its keys.
@@ -110,26 +109,31 @@ type Members = BTreeMap<String, IgnoredAny>;
 
 impl Entry {
     fn is_our_apply(&self) -> bool {
-        self.manager == FIELD_MANAGER && self.operation == "Apply" && self.subresource.is_empty()
+        self.manager.as_deref() == Some(FIELD_MANAGER)
+            && self.operation.as_deref() == Some("Apply")
+            && self.subresource.as_deref().unwrap_or_default().is_empty()
     }
 }
 
 impl From<Looked> for SecretFacts {
-    fn from(mut meta: Looked) -> Self {
-        let label = meta.labels.get(LABEL_MANAGED).map(String::as_str);
+    fn from(meta: Looked) -> Self {
+        let labels = meta.labels.unwrap_or_default();
+        let label = labels.get(LABEL_MANAGED).map(String::as_str);
         let managed = [Managed::Owned, Managed::Retained, Managed::Merged];
-        let (ours, foreign): (Vec<_>, Vec<_>) = meta.managed_fields.iter().partition(|entry| entry.is_our_apply());
-        let foreign_text = keys(foreign.iter().map(|entry| &entry.fields_v1.string_data));
-        let foreign_data = keys(foreign.iter().map(|entry| &entry.fields_v1.data));
+        let mut annotations = meta.annotations.unwrap_or_default();
+        let entries = meta.managed_fields.unwrap_or_default();
+        let (ours, foreign): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| entry.is_our_apply());
+        let foreign_data = keys(&foreign, |fields| fields.data.as_ref());
+        let foreign_text = keys(&foreign, |fields| fields.string_data.as_ref());
         Self {
-            uid: meta.uid,
-            resource_version: meta.resource_version,
+            uid: meta.uid.unwrap_or_default(),
+            resource_version: meta.resource_version.unwrap_or_default(),
             deleting: meta.deletion_timestamp.is_some(),
-            owners: meta.owner_references,
+            owners: meta.owner_references.unwrap_or_default(),
             managed: managed.into_iter().find(|managed| Some(managed.label()) == label),
-            created: meta.annotations.contains_key(ANNOTATION_CREATED),
-            adopt_by: meta.annotations.remove(ANNOTATION_ADOPT_BY),
-            ours: keys(ours.iter().map(|entry| &entry.fields_v1.data)),
+            created: annotations.contains_key(ANNOTATION_CREATED),
+            adopt_by: annotations.remove(ANNOTATION_ADOPT_BY),
+            ours: keys(&ours, |fields| fields.data.as_ref()),
             foreign: foreign_data.union(&foreign_text).cloned().collect(),
             foreign_text,
             applied: !ours.is_empty(),
@@ -137,7 +141,8 @@ impl From<Looked> for SecretFacts {
     }
 }
 
-fn keys<'a>(members: impl Iterator<Item = &'a Members>) -> BTreeSet<String> {
+fn keys(entries: &[&Entry], members: impl Fn(&Fields) -> Option<&Members>) -> BTreeSet<String> {
+    let members = entries.iter().filter_map(|entry| members(entry.fields_v1.as_ref()?));
     members.flat_map(Members::keys).filter_map(|name| name.strip_prefix("f:")).map(str::to_owned).collect()
 }
 
@@ -202,6 +207,17 @@ mod tests {
         assert_eq!(facts.foreign, ["b", "c", "d.e", "t"].map(str::to_owned).into());
         assert_eq!(facts.foreign_text, ["t".to_owned()].into());
         assert!(facts.applied);
+    }
+
+    #[test]
+    fn what_is_null_is_not_there() {
+        let members = ["uid", "labels", "annotations", "ownerReferences", "managedFields", "deletionTimestamp"];
+        let nulls: serde_json::Map<_, _> =
+            members.iter().map(|name| ((*name).to_owned(), serde_json::Value::Null)).collect();
+        assert_eq!(meta(&serde_json::Value::Object(nulls).to_string()), SecretFacts::default());
+        let entry = r#"{"managedFields":[{"manager":null,"operation":null,"subresource":null,"fieldsV1":null},
+            {"fieldsV1":{"f:data":null}}]}"#;
+        assert_eq!(meta(entry), SecretFacts::default());
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Requests to the API server, and what of its answers may be known.
 //!
 //! The messages of the API server quote what it refuses: a bad registry password comes back as `invalid character 'h'`.
-//! So an answer that is an error is boiled down here, once, to a code, a reason and the fields that it names, and its
-//! text is overwritten. Nothing else in the controller ever sees it.
+//! So an answer that is an error is boiled down here, once, to a code, a reason and the fields that it names. Nothing else
+//! in the controller ever sees its text.
 
 use std::time::Duration;
 

@@ -133,10 +133,13 @@ impl Desk {
 
     /// Whether the watch of Secrets is listened to. Its list is, at once; what changes after the list waits while the first
     /// look at every document makes Secrets: each of them would come back as news of it, which takes the API server's time
-    /// from those that are not there yet. Nothing is missed, the watch begins where the list ended.
+    /// from those that are not there yet. Nothing is missed, the watch begins where the list ended. Namespaces that are
+    /// served by name are listed apart, and their watches may have begun; what they bring waits on its way.
     pub fn hears_of_secrets(&mut self) -> bool {
-        let busy = !self.lists.are_settled() || (self.leading && self.queue.has_urgent());
-        self.hears = self.hears || (self.secret_lists.are_settled() && !busy) || self.since.elapsed() > HUSH;
+        if !self.hears {
+            let busy = !self.lists.are_settled() || (self.leading && self.queue.has_urgent());
+            self.hears = (self.secret_lists.are_settled() && !busy) || self.since.elapsed() > HUSH;
+        }
         self.hears || !self.secret_lists.are_settled()
     }
 

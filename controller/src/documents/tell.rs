@@ -91,7 +91,7 @@ pub(super) fn state(told: &Told) -> (&'static str, &'static str) {
         Some(false) => "False",
         None => "Unknown",
     };
-    let reason = ReadyReason::ALL.into_iter().find(|reason| reason.to_string() == told.reason);
+    let reason = ReadyReason::ALL.into_iter().find(|reason| reason.as_str() == told.reason);
     (ready, reason.map_or("", ReadyReason::as_str))
 }
 
