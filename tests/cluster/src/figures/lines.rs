@@ -114,9 +114,8 @@ impl Line {
 /// The lines with a thousand documents.
 pub(crate) fn few(found: &Few, peer: Option<&Beside>) -> Vec<Line> {
     let mut lines = Vec::new();
-    let Some(cold) = &found.cold else { return lines };
-    lines.extend(cold_lines("cold-1000", cold, found.most, peer));
-    let count = cold.count;
+    lines.extend(found.cold.iter().flat_map(|cold| cold_lines("cold-1000", cold, found.most, peer)));
+    let count = found.count;
     if found.new.len() > 0 {
         let what = "a new document on an idle controller, until its Secret exists, median";
         lines.push(Line::under("new", what, count, found.new.median(), Duration::from_millis(25)));

@@ -11,14 +11,15 @@ use super::usage::SHARERS;
 const WHY: &[(&str, &str)] = &[("cold-1000", COLD), ("cold-10000", COLD), ("cpu", PROCESSOR)];
 
 const COLD: &str = "\
-the processors are used up, and there is more to do than the bare client has: documents are listed, Secrets are watched, a key \
-opens values, and that is the controller's millisecond and up to two of the API server for a document (see below). Statuses \
-are not: eight of a thousand were written before the last Secret. The machine is the rest: \
-fifteen runs of a thousand documents gave 0.52 to 0.79 × of the ceiling, which itself went from 353/s to 592/s";
+the processors are used up, and there is more to do than the bare client has: documents are listed, a key opens values, and the \
+API server signs a TLS handshake for each of 32 connections, which the bare client has before its clock starts. A first list \
+waits a tenth of a second for the API server's own cache. Statuses and the watch of Secrets wait until Secrets are there. The \
+machine is the rest: the same program, run again, gave 0.49 to 0.88 × (see the spread)";
 
 const PROCESSOR: &str = "\
-two requests by the bare client, which opens nothing, take 0.4 ms of it on this machine, and opening takes 0.2 to 0.4 ms; the \
-rest is the list of documents, and two events of watches that its writes come back as";
+two requests by the bare client, which opens nothing, take 0.4 ms of it on this machine, and opening takes a quarter; the rest is \
+the list of documents, and two events of watches that its writes come back as. The limit was set on a machine whose ceiling was \
+1,100 Secrets a second";
 
 const SHARES: &str = "\
 ## Who takes the processors

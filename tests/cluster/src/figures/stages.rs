@@ -1,4 +1,4 @@
-//! What is measured in which order, in three control planes: a thousand documents, ten thousand, and the peer.
+//! What is measured in which order, each in a control plane of its own: a thousand documents, ten thousand, and the peer.
 
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Most {
 struct Round {
     cold: Cold,
     most: Most,
+    /// The mean size of a document, in bytes of JSON.
+    size: usize,
 }
 
 impl Round {
@@ -42,6 +44,8 @@ impl Round {
 /// What was found with a thousand documents.
 #[derive(Debug, Default)]
 pub(crate) struct Few {
+    /// How many documents.
+    pub(crate) count: usize,
     /// The ceiling and the cold start of the middle round.
     pub(crate) most: Option<Most>,
     pub(crate) cold: Option<Cold>,
@@ -80,40 +84,55 @@ pub(crate) struct Beside {
     pub(crate) after_by_default: (Duration, Duration),
 }
 
-/// The stage with a thousand documents.
+/// The stage with a thousand documents: cold starts, each in a control plane of its own, and then everything else.
 pub(crate) async fn few(sizes: &Sizes, wanted: &Wanted) -> Few {
-    let mut found = first_round(sizes, wanted).await;
-    if let (Some(cold), Some(most)) = (found.cold.take_if(|_| found.most.is_some()), found.most.take()) {
-        let mut rounds = vec![Round { cold, most }];
-        while rounds.len() < sizes.rounds {
+    let mut found = Few { count: sizes.few, ..Few::default() };
+    if wanted.row("cold-1000") {
+        let mut rounds = Vec::new();
+        for _ in 0..sizes.rounds {
             rounds.push(round(sizes).await);
         }
         rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
         found.ratios = rounds.iter().map(Round::ratio).collect();
         let middle = rounds.swap_remove(rounds.len() / 2);
-        (found.cold, found.most) = (Some(middle.cold), Some(middle.most));
+        (found.cold, found.most, found.size) = (Some(middle.cold), Some(middle.most), middle.size);
+    }
+    if wanted.any(&["new", "new-after-restart", "deleted"]) {
+        samples(sizes, wanted, &mut found).await;
     }
     found
 }
 
-/// A cold start, and everything else that a thousand documents are for.
-async fn first_round(sizes: &Sizes, wanted: &Wanted) -> Few {
+/// A cold start between two halves of the ceiling.
+async fn round(sizes: &Sizes) -> Round {
     let count = sizes.few;
     let plane = control_plane();
     say(&format!("{count} documents: sealing and making them"));
     let (site, readers) = ours::site(&plane).await;
     let documents = readers.seal(site.namespace.name(), 0..count, 0);
-    let mut found = Few { size: mean(&documents), ..Few::default() };
     site.make(&documents).await;
-    let mut ceiling = None;
-    if wanted.row("cold-1000") {
-        ceiling = Some(begin_ceiling(&site, sizes, count, &documents).await);
-    }
+    let ceiling = begin_ceiling(&site, sizes, count, &documents).await;
     tokio::time::sleep(CALM).await;
     say(&format!("{count} documents: cold"));
-    let (mut running, cold) = site.cold(count).await;
+    let (running, cold) = site.cold(count).await;
     site.verify("Ready", count, &running).await;
-    found.cold = Some(cold);
+    running.stop().await;
+    let most = end_ceiling(&plane, ceiling, sizes, count).await;
+    Round { cold, most, size: mean(&documents) }
+}
+
+/// One document at a time among a thousand others.
+async fn samples(sizes: &Sizes, wanted: &Wanted, found: &mut Few) {
+    let count = sizes.few;
+    let plane = control_plane();
+    say(&format!("{count} documents: sealing and making them"));
+    let (site, readers) = ours::site(&plane).await;
+    let documents = readers.seal(site.namespace.name(), 0..count, 0);
+    site.make(&documents).await;
+    found.size = mean(&documents);
+    tokio::time::sleep(CALM).await;
+    let (mut running, _) = site.cold(count).await;
+    site.verify("Ready", count, &running).await;
     let mut sights = site.sights().await;
     let mut next = count;
     if wanted.row("new") {
@@ -140,28 +159,6 @@ async fn first_round(sizes: &Sizes, wanted: &Wanted) -> Few {
         }
     }
     running.stop().await;
-    if let Some(ceiling) = ceiling {
-        found.most = Some(end_ceiling(&plane, ceiling, sizes, count).await);
-    }
-    found
-}
-
-/// A cold start and nothing else.
-async fn round(sizes: &Sizes) -> Round {
-    let count = sizes.few;
-    let plane = control_plane();
-    say(&format!("{count} documents: another round"));
-    let (site, readers) = ours::site(&plane).await;
-    let documents = readers.seal(site.namespace.name(), 0..count, 0);
-    site.make(&documents).await;
-    let ceiling = begin_ceiling(&site, sizes, count, &documents).await;
-    tokio::time::sleep(CALM).await;
-    say(&format!("{count} documents: cold"));
-    let (running, cold) = site.cold(count).await;
-    site.verify("Ready", count, &running).await;
-    running.stop().await;
-    let most = end_ceiling(&plane, ceiling, sizes, count).await;
-    Round { cold, most }
 }
 
 /// The stage with ten thousand documents.
