@@ -81,7 +81,7 @@ impl Default for Settings {
             namespaces: Vec::new(),
             drift_watch: true,
             recheck_every: Duration::from_secs(5 * 60),
-            workers: 32,
+            workers: 64,
             allow_types: Vec::new(),
             allow_cross_namespace: false,
             allow_metadata: Vec::new(),

@@ -60,7 +60,7 @@ impl Understood {
     }
 }
 
-/// With how many tries to unwrap a key a document is opened at once: that takes a millisecond at most.
+/// With how many tries to unwrap a key a document is opened at once: that takes a millisecond or two at most.
 const FEW: usize = 8;
 /// How many bytes of items and envelopes it may have for that.
 const SHORT: usize = 64 * 1024;

@@ -41,7 +41,7 @@ pub(super) struct Flags {
     recheck_every: Duration,
 
     /// How many documents are in flight at once. There is no other throttle: the API server's priority and fairness decides
-    #[arg(long, env = "AGESEAL_WORKERS", value_name = "NUMBER", default_value = "32", hide_env_values = true)]
+    #[arg(long, env = "AGESEAL_WORKERS", value_name = "NUMBER", default_value = "64", hide_env_values = true)]
     workers: usize,
 
     /// Make Secrets of this type, which is refused by default because whoever may write a document could have a credential

@@ -28,8 +28,8 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const KEEPALIVE_RETRIES: u32 = 3;
 /// How long sent bytes may stay without acknowledgement.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
-/// Connections that are kept for the next request, one for each worker unless more are asked for: a handshake takes the API
-/// server as long as a Secret does. Each holds some tens of kilobytes.
+/// Connections that are kept for the next request; each holds some tens of kilobytes, and its handshake took the API server
+/// as long as a Secret does. While there is work, few are idle.
 const IDLE_CONNECTIONS: usize = 32;
 /// How long they are kept: less than the three minutes after which API servers close them.
 const IDLE: Duration = Duration::from_secs(60);
