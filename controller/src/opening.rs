@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ageseal::api::{ReadyReason, SealedSecretSpec};
 use ageseal::envelope::MAX_UNWRAPS;
-use ageseal::format::{DEFAULT_TYPE, Sealed};
+use ageseal::format::{DEFAULT_TYPE, Envelope, Sealed};
 use ageseal::open::{Live, OpenError, open_within};
 use ageseal::recipient::{KeyRing, RecipientId};
 use ageseal::scope::{Pattern, Scope};
@@ -67,7 +67,7 @@ const SHORT: usize = 64 * 1024;
 
 /// Opens a document where it stands.
 ///
-/// Most documents take a quarter of a millisecond, which is hardly more than to hand them to another thread and back. What
+/// Most documents take a quarter of a millisecond, and a good part of that again to be handed to another thread and back. What
 /// may take longer is opened on a thread that may be busy for a while: long ones, those with many envelopes, and those that
 /// do not open with a few tries, for nothing else tells them from ones that were written to keep everybody waiting.
 ///
@@ -80,7 +80,9 @@ pub async fn open(
     ring: Arc<KeyRing>,
     cross_namespace: bool,
 ) -> Result<Opening, Fault> {
-    if understood.length <= SHORT && files(&understood.sealed) <= FEW {
+    // Each age file takes a try, if it says truly whom it is for.
+    let files = understood.sealed.all_envelopes().flat_map(Envelope::files).count();
+    if understood.length <= SHORT && files <= FEW {
         let opening = open_here(key, &understood.sealed, &ring, cross_namespace, FEW);
         // Both may be for want of tries: after an envelope that is broken, the next one may fit.
         let in_vain = [ReadyReason::NotARecipient, ReadyReason::CannotOpen];
@@ -95,12 +97,6 @@ pub async fn open(
     tokio::task::spawn_blocking(open).await.unwrap_or_else(|_| {
         Err(Fault::new(ReadyReason::CannotOpen, "it does not open here: opening it ends in a defect of ageseal"))
     })
-}
-
-/// How many age files a document has: each takes a try, if it says truly whom it is for.
-fn files(sealed: &Sealed) -> usize {
-    let own = sealed.items.values().filter_map(|item| item.envelope.as_ref());
-    sealed.envelopes.values().chain(own).map(|envelope| 1 + envelope.also.len()).sum()
 }
 
 fn open_here(

@@ -26,7 +26,7 @@ use crate::status::Patch;
 /// How long one answer may take. A request that hangs is given up: whatever it did is seen at the next look.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The answer to a write is the metadata alone: a Secret's data is not sent back.
-pub(crate) const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 pub(crate) const JSON: &str = "application/json";
 
 /// Why a request did not do what it should.
@@ -233,9 +233,8 @@ impl Requests {
         content_type: Option<&'static str>,
         body: Bytes,
     ) -> Result<M, RequestError> {
-        let answer = self.while_leading(self.call(method, path, content_type, METADATA_ONLY, body)).await?;
-        let Answer { metadata } = answer;
-        Ok(metadata)
+        let answer = self.while_leading(self.call(method, path, content_type, METADATA_ONLY, body)).await;
+        answer.map(|object: Answer<M>| object.metadata)
     }
 
     pub(crate) async fn call<T: DeserializeOwned>(

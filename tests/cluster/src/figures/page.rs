@@ -12,9 +12,9 @@ const WHY: &[(&str, &str)] = &[("cold-1000", COLD), ("cold-10000", COLD), ("cpu"
 
 const COLD: &str = "\
 the processors are used up, and there is more to do than the bare client has: documents are listed, a key opens values, and the \
-API server signs a TLS handshake for each of 64 connections, which the bare client has before its clock starts. A first list \
-waits a tenth of a second for the API server's own cache. Statuses and the watch of Secrets wait until Secrets are there. The \
-machine is the rest: the same program, run again, gave 0.49 to 0.88 × (see the spread)";
+API server signs a TLS handshake for each of 64 connections, which the bare client has before its clock starts. The first page of documents \
+takes a tenth of a second. Statuses and the watch of Secrets wait until Secrets are there. The \
+machine is the rest: the same program, run again, gave 0.49 to 0.87 × (see the spread)";
 
 const PROCESSOR: &str = "\
 two requests by the bare client, which opens nothing, take 0.4 ms of it on this machine, and opening takes 0.25 ms; the rest is \

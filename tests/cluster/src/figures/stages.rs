@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::ceiling::{Ceiling, Rate};
-use super::documents::{Document, name};
+use super::documents::{Document, Readers, name};
 use super::ours::{self, Restarted};
 use super::peer;
 use super::samples::{Samples, per_second};
@@ -107,10 +107,7 @@ pub(crate) async fn few(sizes: &Sizes, wanted: &Wanted) -> Few {
 async fn round(sizes: &Sizes) -> Round {
     let count = sizes.few;
     let plane = control_plane();
-    say(&format!("{count} documents: sealing and making them"));
-    let (site, readers) = ours::site(&plane).await;
-    let documents = readers.seal(site.namespace.name(), 0..count, 0);
-    site.make(&documents).await;
+    let (site, _, documents) = filled(&plane, count).await;
     let ceiling = begin_ceiling(&site, sizes, count, &documents).await;
     tokio::time::sleep(CALM).await;
     say(&format!("{count} documents: cold"));
@@ -125,10 +122,7 @@ async fn round(sizes: &Sizes) -> Round {
 async fn samples(sizes: &Sizes, wanted: &Wanted, found: &mut Few) {
     let count = sizes.few;
     let plane = control_plane();
-    say(&format!("{count} documents: sealing and making them"));
-    let (site, readers) = ours::site(&plane).await;
-    let documents = readers.seal(site.namespace.name(), 0..count, 0);
-    site.make(&documents).await;
+    let (site, readers, documents) = filled(&plane, count).await;
     found.size = mean(&documents);
     tokio::time::sleep(CALM).await;
     let (mut running, _) = site.cold(count).await;
@@ -165,10 +159,7 @@ async fn samples(sizes: &Sizes, wanted: &Wanted, found: &mut Few) {
 pub(crate) async fn many(sizes: &Sizes, wanted: &Wanted) -> Many {
     let count = sizes.many;
     let plane = control_plane();
-    say(&format!("{count} documents: sealing and making them"));
-    let (site, readers) = ours::site(&plane).await;
-    let documents = readers.seal(site.namespace.name(), 0..count, 0);
-    site.make(&documents).await;
+    let (site, readers, documents) = filled(&plane, count).await;
     let mut ceiling = None;
     if wanted.row("cold-10000") {
         ceiling = Some(begin_ceiling(&site, sizes, count, &documents).await);
@@ -247,6 +238,15 @@ pub(crate) async fn beside(sizes: &Sizes) -> Result<Beside, String> {
         after: (best_new, best_deleted),
         after_by_default: (default_new, default_deleted),
     })
+}
+
+/// The place with its documents, before any controller.
+async fn filled(plane: &ControlPlane, count: usize) -> (Site<'_>, Readers, Vec<Document>) {
+    say(&format!("{count} documents: sealing and making them"));
+    let (site, readers) = ours::site(plane).await;
+    let documents = readers.seal(site.namespace.name(), 0..count, 0);
+    site.make(&documents).await;
+    (site, readers, documents)
 }
 
 /// Half of the ceiling is measured before the controller, half after it: a slow spell of the machine meets both.
