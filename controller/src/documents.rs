@@ -3,6 +3,7 @@
 //! One task owns the index and the queue, so nothing is locked and nothing is decided twice. Jobs run beside it, each
 //! with one document, at most [`Settings::workers`](crate::args::Settings) at once, and hand back what became of it.
 
+mod ahead;
 mod desk;
 mod lists;
 mod pace;
@@ -19,13 +20,15 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::Settings;
+use crate::doc::Doc;
 use crate::events::Events;
 use crate::identities::RingReceiver;
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::reconcile::Tools;
 use crate::request::Requests;
-use crate::watch::{documents, secrets};
+use crate::watch::{News, documents, secrets};
+use ahead::Ahead;
 use desk::{Desk, Done};
 
 /// How often counts are shown in the metrics.
@@ -35,8 +38,10 @@ const DRAIN: Duration = Duration::from_secs(20);
 
 /// What the loop stands on.
 pub struct Context {
-    /// A client of the API server.
+    /// A client of the API server, for the watches.
     pub client: Client,
+    /// The one for jobs.
+    pub shared: Client,
     /// The settings.
     pub settings: Arc<Settings>,
     /// The identities.
@@ -62,20 +67,36 @@ pub enum Error {
     WatchEnded,
 }
 
+/// The watch of documents, on its way.
+pub struct Asked {
+    news: Ahead<News<Doc>>,
+    scopes: usize,
+}
+
+/// Asks for the first page of documents. The API server takes a tenth of a second to find out that what it holds is the
+/// latest if anything was written just before, the Lease, say; so this comes first, and what it brings waits.
+///
+/// Source: consistent reads from the watch cache, KEP-2340.
+pub fn ask(client: &Client, settings: &Settings) -> Asked {
+    let watches = documents(client, settings);
+    let scopes = watches.scopes();
+    Asked { news: Ahead::of(watches), scopes }
+}
+
 /// Serves the documents until `stop`.
 ///
 /// Flow: everything is listed and watched, by leaders and standbys alike; only the leader starts jobs.
 ///
 /// Guarantees: after `stop` no new job starts, and this returns when those that run have ended or had their time.
-pub async fn run(context: Context, stop: CancellationToken) -> Result<(), Error> {
-    let mut docs = documents(&context.client, &context.settings);
+pub async fn run(context: Context, asked: Asked, stop: CancellationToken) -> Result<(), Error> {
+    let Asked { news: mut docs, scopes } = asked;
     let mut sights = secrets(&context.client, &context.settings);
     let mut ring = context.ring.clone();
     let mut leads = context.leadership.receiver();
     let (done_sender, mut done) = mpsc::unbounded_channel::<Done>();
-    let requests = Requests::new(context.client.clone(), context.leadership.clone());
+    let requests = Requests::new(context.shared.clone(), context.leadership.clone());
     let tools = Tools { requests, settings: Arc::clone(&context.settings), metrics: Arc::clone(&context.metrics) };
-    let mut desk = Desk::new(context, Arc::new(tools), docs.scopes(), sights.scopes(), done_sender);
+    let mut desk = Desk::new(context, Arc::new(tools), scopes, sights.scopes(), done_sender);
     let mut count = tokio::time::interval(COUNT_EVERY);
     desk.set_ring(ring.borrow_and_update().clone());
     desk.set_leading(*leads.borrow_and_update());

@@ -35,6 +35,7 @@ use crate::lease::{Election, Pulse};
 use crate::logging::{self, Levels};
 use crate::metrics::Metrics;
 pub use client::ClientError;
+use client::Clients;
 use kind::Kind;
 use signals::Signals;
 
@@ -129,7 +130,7 @@ async fn run(settings: Arc<Settings>, threads: usize) -> Result<(), Fault> {
     }
     let metrics = Arc::new(Metrics::new());
     let listener = TcpListener::bind(settings.listen).await.map_err(|error| Fault::Listen(settings.listen, error))?;
-    let client = client::connect().await?;
+    let Clients { single: client, shared } = client::connect().await?;
 
     let (election, leadership) = Election::new(client.clone(), &settings, Arc::clone(&metrics));
     let (events, poster) = Events::new(client.clone(), &settings.pod_name, Arc::clone(&metrics));
@@ -166,6 +167,7 @@ async fn run(settings: Arc<Settings>, threads: usize) -> Result<(), Fault> {
     work.spawn(named("identities", async move { Ok(identities::run(context, stop).await?) }));
     let context = documents::Context {
         client: client.clone(),
+        shared,
         settings: Arc::clone(&settings),
         ring: rings,
         leadership,
@@ -199,17 +201,24 @@ async fn run(settings: Arc<Settings>, threads: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The documents, once there can be any.
+/// The documents, once there can be any. The first page is asked for beside the look whether there is such a thing; and that
+/// look opens the connection that all jobs share.
 async fn serve_documents(
     kind: Arc<Kind>,
     context: documents::Context,
     stop: CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let ask = || documents::ask(&context.client, &context.settings);
+    let mut asked = ask();
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
-        () = kind.wait(&context.client, &context.settings) => {}
+        looks = kind.wait(&context.shared, &context.settings) => {
+            if looks > 1 {
+                asked = ask();
+            }
+        }
     }
-    Ok(documents::run(context, stop).await?)
+    Ok(documents::run(context, asked, stop).await?)
 }
 
 /// `/readyz`: this replica could serve, whether it leads or not.

@@ -50,15 +50,17 @@ impl Kind {
         }
     }
 
-    /// Looks until the API server lists documents. By listing, not by discovery: so no right is needed that is not needed
-    /// anyway.
-    pub async fn wait(&self, client: &Client, settings: &Settings) {
+    /// Looks until the API server lists documents, and tells how often. By listing, not by discovery: so no right is needed
+    /// that is not needed anyway.
+    pub async fn wait(&self, client: &Client, settings: &Settings) -> usize {
         let mut said: Option<(Found, Instant)> = None;
+        let mut looks = 0;
         loop {
+            looks += 1;
             let found = look(client, settings).await;
             *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
             if found == Found::There {
-                return;
+                return looks;
             }
             if said.is_none_or(|(before, at)| before != found || at.elapsed() >= REMINDER) {
                 tracing::warn!(reason = found.words(), "waiting until sealed documents can be read");

@@ -406,6 +406,54 @@ async fn the_first_signal_finishes_what_is_under_way_and_the_second_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_share_a_connection_where_the_api_server_lets_them() {
+    let shared = most_connections(ControlPlane::shared()).await;
+    let flags = vec!["--disable-http2-serving=true".to_owned()];
+    let old = ControlPlane::start(Options { apiserver_flags: flags, ..Options::default() });
+    let single = most_connections(&old).await;
+    // Watches, the Lease and events have their own.
+    assert!(shared <= 10, "{shared} connections at once");
+    assert!(single > 20, "{single} connections at once: nothing was at work, or nobody counted");
+}
+
+/// How many connections to the API server a controller has at once while it makes two hundred Secrets.
+async fn most_connections(plane: &ControlPlane) -> usize {
+    let (system, served) = (plane.namespace("lines-system").await, plane.namespace("lines").await);
+    let controller = Controller::start(plane, options(&system, &[&served], &[]));
+    controller.ready().await;
+    let recipient = recipient_of(plane, system.name()).await;
+    let client = plane.client().await;
+    let documents = Api::<ageseal::api::SealedSecret>::namespaced(client.clone(), served.name());
+    let secrets = Api::<Secret>::namespaced(client, served.name());
+    controller.freeze();
+    for number in 0..200 {
+        let document = sealed::document(served.name(), &format!("d{number}")).value("key", "value");
+        documents.create(&PostParams::default(), &document.seal_for(&[&recipient])).await.unwrap();
+    }
+    controller.thaw();
+    let port: u16 = plane.server().rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut most = 0;
+    let start = Instant::now();
+    while secrets.list_metadata(&ListParams::default()).await.unwrap().items.len() < 200 {
+        most = most.max(connections(controller.pid(), port));
+        assert!(start.elapsed() < SOON, "{}", controller.log());
+    }
+    most
+}
+
+/// How many connections a process has to a port.
+///
+/// Source: proc_pid_net(5): the second column is the address of the other side, the third the state, the tenth the inode.
+fn connections(pid: u32, port: u16) -> usize {
+    let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let own: Vec<_> = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok()).collect();
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
+    let to_port = |columns: &Vec<&str>| columns[2].ends_with(&format!(":{port:04X}")) && columns[3] == "01";
+    let lines = table.lines().skip(1).map(|line| line.split_whitespace().collect()).filter(to_port);
+    lines.filter(|columns| own.contains(&PathBuf::from(format!("socket:[{}]", columns[9])))).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_posted_once_however_often_it_happens() {
     let world = World::start("events", &[]).await;
     let elsewhere = sealed::document("somewhere-else", "misplaced").value("key", "value");

@@ -30,6 +30,7 @@ fn desk_of(namespaces: &[&str], drift_watch: bool) -> Desk {
     let (_, ring) = watch::channel(None);
     let context = Context {
         client: client.clone(),
+        shared: client.clone(),
         settings: Arc::clone(&settings),
         ring,
         leadership: Leadership::always(),
