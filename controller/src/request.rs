@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use hyper_util::client::legacy::connect::capture_connection;
 use kube::Client;
 use kube::client::Body;
 use serde::de::DeserializeOwned;
@@ -105,6 +106,7 @@ pub enum RefusalKind {
 pub struct Requests {
     client: Client,
     leadership: Leadership,
+    patience: Duration,
 }
 
 /// An object in an answer: its metadata, as far as whoever asks looks at it.
@@ -124,7 +126,7 @@ pub struct Written {
 impl Requests {
     /// Requests by this client. Whatever writes is sent only while `leadership` allows it.
     pub fn new(client: Client, leadership: Leadership) -> Self {
-        Self { client, leadership }
+        Self { client, leadership, patience: PATIENCE }
     }
 
     /// The metadata of a Secret, or nothing.
@@ -250,14 +252,23 @@ impl Requests {
             request = request.header(header::CONTENT_TYPE, content_type);
         }
         // Names come from the API server itself and are DNS names, so this is always a request.
-        let request = request.body(Body::from(body)).map_err(|_| RequestError::Unreadable)?;
+        let mut request = request.body(Body::from(body)).map_err(|_| RequestError::Unreadable)?;
+        let line = capture_connection(&mut request);
         let exchange = async {
             let response = self.client.send(request).await.map_err(|_| RequestError::NoAnswer)?;
             let (parts, body) = response.into_parts();
             let collected = body.collect().await.map_err(|_| RequestError::NoAnswer)?;
             Ok((parts, collected.to_bytes()))
         };
-        let (parts, body) = tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| RequestError::NoAnswer)??;
+        let Ok(answer) = tokio::time::timeout(self.patience, exchange).await else {
+            // Whoever asks next is to reach another API server behind the same address, if there is one. What else is under
+            // way on this connection goes on.
+            if let Some(connection) = line.connection_metadata().as_ref() {
+                connection.poison();
+            }
+            return Err(RequestError::NoAnswer);
+        };
+        let (parts, body) = answer?;
         if parts.status.is_success() {
             return serde_json::from_slice(&body).map_err(|_| RequestError::Unreadable);
         }
@@ -382,7 +393,62 @@ fn is_immutable(cause: &Cause, message: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http_body_util::Full;
+    use hyper::server::conn::http2;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use kube::client::{ClientBuilder, ConfigExt};
+    use tokio::net::TcpListener;
+    use tower::ServiceBuilder;
+
     use super::*;
+
+    /// Requests over one connection of HTTP/2 to a server that answers 404 to everything but what hangs; and how many
+    /// connections it was asked for.
+    async fn to_a_server_that_hangs_at_times() -> (Requests, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        tokio::spawn(async move {
+            loop {
+                let (socket, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
+                let answer = service_fn(async |request: Request<hyper::body::Incoming>| {
+                    if request.uri().path().ends_with("hangs") {
+                        std::future::pending::<()>().await;
+                    }
+                    let response = http::Response::builder().status(404).body(Full::new(Bytes::new())).unwrap();
+                    Ok::<_, Infallible>(response)
+                });
+                tokio::spawn(http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), answer));
+            }
+        });
+        let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new()).http2_only(true).build_http();
+        let service = ServiceBuilder::new().layer(config.base_uri_layer()).service(http);
+        let client = ClientBuilder::new(service, "default").build();
+        let patience = Duration::from_millis(200);
+        (Requests { patience, ..Requests::new(client, Leadership::always()) }, connections)
+    }
+
+    #[tokio::test]
+    async fn a_connection_on_which_a_request_hangs_is_left() {
+        let (requests, connections) = to_a_server_that_hangs_at_times().await;
+        for _ in 0..3 {
+            assert!(requests.document("a", "x").await.unwrap().is_none());
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 1);
+        assert_eq!(requests.document("a", "hangs").await.unwrap_err(), RequestError::NoAnswer);
+        for _ in 0..3 {
+            assert!(requests.document("a", "x").await.unwrap().is_none());
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 2);
+    }
 
     fn status(code: u16, json: &str) -> Refusal {
         refusal(StatusCode::from_u16(code).unwrap(), json.as_bytes(), None)

@@ -208,7 +208,7 @@ async fn serve_documents(
     context: documents::Context,
     stop: CancellationToken,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let ask = || documents::ask(&context.client, &context.settings);
+    let ask = || documents::Asked::now(&context.client, &context.settings);
     let mut asked = ask();
     tokio::select! {
         () = stop.cancelled() => return Ok(()),

@@ -4,9 +4,6 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How many items wait to be taken at most. What a page holds beyond stays in the stream.
-const ITEMS: usize = 8;
-
 /// The items of a stream, some of them at hand.
 ///
 /// Guarantees: the stream is polled from the start, before anybody asks for an item, and no further than a few items ahead;
@@ -17,9 +14,9 @@ pub struct Ahead<T> {
 }
 
 impl<T: Send + 'static> Ahead<T> {
-    /// Begins to read a stream.
-    pub fn of(mut stream: impl Stream<Item = T> + Send + Unpin + 'static) -> Self {
-        let (sender, items) = mpsc::channel(ITEMS);
+    /// Begins to read a stream, at most so many items ahead. What a page holds beyond stays in the stream.
+    pub fn of(mut stream: impl Stream<Item = T> + Send + Unpin + 'static, most: usize) -> Self {
+        let (sender, items) = mpsc::channel(most);
         let reader = tokio::spawn(async move {
             while let Some(item) = stream.next().await {
                 if sender.send(item).await.is_err() {
@@ -55,9 +52,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_asked_before_anybody_asks_and_not_much_further() {
         let polls = Arc::new(AtomicUsize::new(0));
-        let mut ahead = Ahead::of(counted(&polls));
+        let mut ahead = Ahead::of(counted(&polls), 8);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(polls.load(Ordering::Relaxed), ITEMS + 1);
+        assert_eq!(polls.load(Ordering::Relaxed), 8 + 1);
         for expected in 0..100 {
             assert_eq!(ahead.next().await, Some(expected));
         }
@@ -68,7 +65,7 @@ mod tests {
     async fn whoever_is_not_heard_any_more_is_not_read_any_more() {
         let held = Arc::new(());
         let stream = stream::repeat(Arc::clone(&held));
-        let ahead = Ahead::of(stream);
+        let ahead = Ahead::of(stream, 8);
         tokio::time::sleep(Duration::from_secs(1)).await;
         drop(ahead);
         tokio::time::sleep(Duration::from_secs(1)).await;

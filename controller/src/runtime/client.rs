@@ -8,7 +8,8 @@
 //! There are two ways to it. Most of what is asked goes over HTTP/1.1, a connection for each request under way: watches, of
 //! which there may be more than a connection has streams, and the Lease, which must not stand in a line. Jobs are many and
 //! short, and share one connection of HTTP/2 where the API server speaks it: a connection for each of them cost the API
-//! server a TLS handshake, which takes it as long as a Secret does.
+//! server a TLS handshake, which takes it as long as a Secret does. Where there is no connection yet, jobs that begin at once
+//! open one each, and all but the first to be there are given up; so the look for the custom resource goes over it first.
 
 use std::error::Error as _;
 use std::path::PathBuf;

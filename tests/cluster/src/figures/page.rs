@@ -12,14 +12,13 @@ const WHY: &[(&str, &str)] = &[("cold-1000", COLD), ("cold-10000", COLD), ("cpu"
 
 const COLD: &str = "\
 the processors are used up, and there is more to do than the bare client has: documents are listed, a key opens values, and the \
-API server signs a TLS handshake for each of 64 connections, which the bare client has before its clock starts. The first page of documents \
-takes a tenth of a second. Statuses and the watch of Secrets wait until Secrets are there. The \
-machine is the rest: the same program, run again, gave 0.49 to 0.87 × (see the spread)";
+API server takes more of its time for a Secret meanwhile (see below). Statuses and the watch of Secrets wait until Secrets are \
+there. The machine is the rest: see the spread";
 
 const PROCESSOR: &str = "\
-two requests by the bare client, which opens nothing, take 0.4 ms of it on this machine, and opening takes 0.25 ms; the rest is \
-the list of documents, and two events of watches that its writes come back as. The limit was set on a machine whose ceiling was \
-1,100 Secrets a second";
+two requests by the bare client, which opens nothing, are a third of it (see below); opening, the list of documents and two \
+events of watches that its writes come back as are the rest. The limit was set on a machine whose ceiling was 1,100 Secrets a \
+second";
 
 const SHARES: &str = "\
 ## Who takes the processors
