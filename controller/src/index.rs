@@ -35,6 +35,9 @@ pub struct Record {
     pub tried_known: Option<Sight>,
     /// How often its Secret was mended in short order.
     pub mended: u32,
+    /// Whether its Secret was known and a list that is complete since then did not hold it. It is gone, or was made while that
+    /// list was on its way.
+    pub unlisted: bool,
     /// The UIDs of Secrets of its name that the watch told to be gone since the present job began: what the job wrote may
     /// be one of them.
     pub gone: Vec<String>,

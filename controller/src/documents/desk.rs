@@ -229,7 +229,12 @@ impl Desk {
             News::Complete { scope } => {
                 let listed = self.secret_lists.complete(scope);
                 let lists = &self.secret_lists;
-                self.sights.retain(|key, _| lists.scope_of(key) != Some(scope) || listed.contains(key));
+                let lacks = |key: &Key, _: &mut Sight| lists.scope_of(key) == Some(scope) && !listed.contains(key);
+                for (key, _) in self.sights.extract_if(lacks) {
+                    if let Some(record) = self.records.get_mut(&key) {
+                        record.unlisted = true;
+                    }
+                }
                 self.consider_all(Lane::Backlog);
                 self.check_ready();
             }
@@ -423,6 +428,9 @@ impl Desk {
             // Whatever it was that was waited for, this is the look at it.
             record.waiting = false;
             let job = self.job(&key, look);
+            if let Some(record) = self.records.get_mut(&key) {
+                record.unlisted = false;
+            }
             tokio::spawn(async move {
                 let outcome = reconcile(&tools, job).await;
                 let _ = done.send(Done { key, uid, ring, known, began, what: What::Reconciled(outcome) });
@@ -481,9 +489,9 @@ impl Desk {
             doc,
             status: record.unsaved.clone(),
             expected,
-            // Nothing is known of a Secret that nobody wrote, and one that was written and is not seen is gone. A write
-            // that is wrong about it is a conflict.
-            absent: !sighted && if written { watched } else { never_tried },
+            // Nothing is known of a Secret that nobody wrote, and one that was written and is not seen is gone, unless a list
+            // may have come too early for it. A write that is wrong about it is a conflict.
+            absent: !sighted && !record.unlisted && if written { watched } else { never_tried },
             ring: self.ring.clone(),
             tries: record.tries,
         }

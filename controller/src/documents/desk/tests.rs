@@ -306,6 +306,35 @@ async fn looks_at_a_fault_become_rare() {
 }
 
 #[tokio::test]
+async fn a_secret_that_was_made_while_secrets_were_listed_is_asked_for_and_not_made_again() {
+    let mut desk = desk_of(&[], true);
+    desk.document(News::Complete { scope: 0 });
+    desk.secret(News::Begin { scope: 0 });
+    desk.document(News::Changed { object: new() });
+    begins(&mut desk);
+    let written = Telling { sight: Some(sight("s-1", "20")), ..telling(ready()) };
+    ends(&mut desk, Outcome::Told(Box::new(written)));
+    assert_eq!(begins(&mut desk), Lane::Status);
+    desk.running = 0;
+    desk.queue.done(&key());
+
+    // The list is of a moment before.
+    desk.secret(News::Complete { scope: 0 });
+    assert_eq!(desk.look(&key()), Look::Verify);
+    let job = desk.job(&key(), Look::Verify);
+    assert!(!job.absent);
+    assert_eq!(job.expected, Some(sight("s-1", "20")));
+    begins(&mut desk);
+    ends(&mut desk, Outcome::Unchanged);
+    assert_eq!(desk.look(&key()), Look::Nothing);
+
+    // One that the watch tells to be gone is made again without a question.
+    desk.records.get_mut(&key()).unwrap().unlisted = false;
+    desk.secret(News::Gone { object: secret("s-1", "20") });
+    assert!(desk.job(&key(), Look::Verify).absent);
+}
+
+#[tokio::test]
 async fn a_namespace_that_cannot_be_listed_holds_up_no_other() {
     let mut desk = desk_of(&["lost", "shop"], true);
     desk.document(News::Listed { scope: 1, object: doc("shop", "10", ready()) });
