@@ -79,9 +79,10 @@ const QUICK: Sizes = Sizes {
 };
 
 impl Sizes {
-    /// How many objects the ceiling takes at each concurrency before the controller, and again after it.
+    /// How many objects the ceiling takes at each concurrency before the controller, and again after it. As many as the
+    /// controller makes, if they are few: what a short burst leaves for later, garbage above all, a longer one pays.
     fn part(&self, count: usize) -> usize {
-        (count / 4).max(500).min(count)
+        (count / 4).max(1_000).min(count)
     }
 }
 
@@ -237,6 +238,6 @@ mod tests {
 
     #[test]
     fn the_ceiling_takes_a_quarter_at_each_concurrency_and_not_too_little() {
-        assert_eq!([FULL.part(10_000), FULL.part(1_000), QUICK.part(200)], [2_500, 500, 200]);
+        assert_eq!([FULL.part(10_000), FULL.part(1_000), QUICK.part(200)], [2_500, 1_000, 200]);
     }
 }
