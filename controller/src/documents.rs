@@ -31,7 +31,7 @@ use crate::watch::{News, documents, secrets};
 use ahead::Ahead;
 use desk::{Desk, Done};
 
-/// How many documents are read ahead of the desk at most.
+/// How many documents are read ahead of the desk at most, and one more for each namespace that is served by name.
 const AHEAD: usize = 8;
 /// How old the first page may be when it is looked at. It waits for identities, which may be long in coming.
 const STALE: Duration = Duration::from_secs(10);
@@ -197,6 +197,15 @@ mod tests {
             Some(News::Listed { object, .. }) => object.key().name().to_owned(),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_namespace_is_asked_for_at_once() {
+        let (client, lists) = lists();
+        let namespaces = (0..20).map(|number| format!("n{number}")).collect();
+        let _asked = Asked::now(&client, &Arc::new(Settings { namespaces, ..Settings::default() }));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(lists.load(Ordering::Relaxed) >= AHEAD, "{lists:?}");
     }
 
     #[tokio::test(start_paused = true)]

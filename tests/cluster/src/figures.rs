@@ -80,7 +80,7 @@ const QUICK: Sizes = Sizes {
 
 impl Sizes {
     /// How many objects the ceiling takes at each concurrency before the controller, and again after it. As many as the
-    /// controller makes, if they are few: what a short burst leaves for later, garbage above all, a longer one pays.
+    /// controller makes, if they are few: a shorter burst is not the same work.
     fn part(&self, count: usize) -> usize {
         (count / 4).max(1_000).min(count)
     }
