@@ -12,6 +12,7 @@ mod lines;
 mod ours;
 mod page;
 mod peer;
+mod rounds;
 mod samples;
 mod sights;
 mod site;
@@ -41,7 +42,7 @@ struct Sizes {
     many: usize,
     /// Documents of the peer.
     peer: usize,
-    /// How often the cold start of the first stage is measured.
+    /// How often a cold start is measured.
     rounds: usize,
     /// How often one document is new, is changed, or loses its Secret.
     samples: usize,
@@ -173,10 +174,7 @@ async fn measure(sizes: &Sizes, wanted: &Wanted, load: f64) -> (page::Facts, Vec
         settle: samples::time(sizes.settle),
         no_peer,
         spreads: lines::spreads(few.as_ref(), many.as_ref(), peer),
-        shares: lines::shares(&[
-            (few.as_ref().and_then(|few| few.cold.as_ref()), few.as_ref().and_then(|few| few.most)),
-            (many.as_ref().and_then(|many| many.cold.as_ref()), many.as_ref().and_then(|many| many.most)),
-        ]),
+        shares: lines::shares(&[few.as_ref().map(|few| &few.rounds), many.as_ref().map(|many| &many.rounds)]),
     };
     (facts, all)
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::samples::{Samples, memory, mib, per_second, rate, three_digits, time};
+use super::rounds::{Round, Rounds};
+use super::samples::{Samples, memory, mib, per_second, rate, thousands, three_digits, time};
 use super::site::Cold;
-use super::stages::{Beside, Few, Many, Most};
+use super::stages::{Beside, Few, Many};
 use super::usage::Shares;
 
 /// One line of the table.
@@ -114,7 +115,7 @@ impl Line {
 /// The lines with a thousand documents.
 pub(crate) fn few(found: &Few, peer: Option<&Beside>) -> Vec<Line> {
     let mut lines = Vec::new();
-    lines.extend(found.cold.iter().flat_map(|cold| cold_lines("cold-1000", cold, found.most, peer)));
+    lines.extend(cold_lines("cold-1000", &found.rounds, peer));
     let count = found.count;
     if found.new.len() > 0 {
         let what = "a new document on an idle controller, until its Secret exists, median";
@@ -163,9 +164,8 @@ pub(crate) fn few(found: &Few, peer: Option<&Beside>) -> Vec<Line> {
 /// The lines with ten thousand documents.
 pub(crate) fn many(found: &Many, peer: Option<&Beside>) -> Vec<Line> {
     let mut lines = Vec::new();
-    let Some(cold) = &found.cold else { return lines };
-    let count = cold.count;
-    lines.extend(cold_lines("cold-10000", cold, found.most, peer));
+    let count = found.count;
+    lines.extend(cold_lines("cold-10000", &found.rounds, peer));
     if let Some(restarted) = &found.restarted {
         let (ready, asked) = (restarted.ready.median(), restarted.asked);
         let what = "restart with everything current, until ready, median";
@@ -194,13 +194,13 @@ pub(crate) fn many(found: &Many, peer: Option<&Beside>) -> Vec<Line> {
         let what = "one document changed, until its Secret is, median";
         lines.push(Line::under("change", what, count, found.changed.median(), Duration::from_millis(300)));
     }
-    if found.settled > 0 {
-        let (mut peak, mut settled) = (cold.memory.peak, found.settled);
+    if let Some((peak, mut settled)) = found.memory {
+        let mut peak = peak.max(found.rounds.peak());
         if let Some(restarted) = &found.restarted {
             peak = peak.max(restarted.peak);
             settled = settled.max(restarted.settled);
         }
-        let of = "the larger of a cold start and of restarts";
+        let of = "the largest of cold starts and of restarts";
         lines.push(Line::below("memory", &format!("resident memory at its peak, {of}"), count, peak, 150 << 20));
         lines.push(Line::below("memory", &format!("resident memory settled, {of}"), count, settled, 60 << 20));
         lines.extend(peer.map(|peer| Line {
@@ -213,43 +213,46 @@ pub(crate) fn many(found: &Many, peer: Option<&Beside>) -> Vec<Line> {
             must: Must::Nothing,
         }));
     }
-    let (what, ours) = ("processor time of the controller for one cold document", each(cold));
-    lines.push(Line::under("cpu", what, count, ours, Duration::from_millis(1)));
-    lines.extend(peer.map(|peer| Line::times("cpu", what, count, ours, (each(&peer.cold), "the peer"))));
+    if let Some(Round { cold, .. }) = found.rounds.processor() {
+        let (what, ours) = ("processor time of the controller for one cold document", each(cold));
+        lines.push(Line::under("cpu", what, count, ours, Duration::from_millis(1)));
+        lines.extend(peer.map(|peer| Line::times("cpu", what, count, ours, (each(&peer.cold), "the peer"))));
+    }
     lines
 }
 
-fn cold_lines(row: &'static str, cold: &Cold, most: Option<Most>, peer: Option<&Beside>) -> Vec<Line> {
+fn cold_lines(row: &'static str, rounds: &Rounds, peer: Option<&Beside>) -> Vec<Line> {
     let mut lines = Vec::new();
-    let count = cold.count;
-    let secrets = per_second(count, cold.secrets);
-    let what = format!("cold, until every Secret is there ({})", time(cold.secrets));
-    if let Some(most) = most {
+    if let Some(Round { cold, most }) = rounds.secrets() {
+        let ours = per_second(cold.count, cold.secrets);
+        let what = format!("cold, until every Secret is there ({})", time(cold.secrets));
         let who = format!("the ceiling for Secrets alone, {} at a time", most.secrets.at_once);
-        lines.push(Line::rates(row, &what, count, secrets, (most.secrets.rate, who), Must::Times(0.7)));
+        lines.push(Line::rates(row, &what, cold.count, ours, (most.secrets.rate, who), Must::Times(0.7)));
+        if let Some(peer) = peer {
+            let theirs = per_second(peer.cold.count, peer.cold.secrets);
+            let who = format!("the peer with {} documents", peer.cold.count);
+            lines.push(Line::rates(row, &what, cold.count, ours, (theirs, who), Must::Times(40.0)));
+        }
     }
-    if let Some(peer) = peer {
-        let theirs = per_second(peer.cold.count, peer.cold.secrets);
-        let who = format!("the peer with {} documents", peer.cold.count);
-        lines.push(Line::rates(row, &what, count, secrets, (theirs, who), Must::Times(40.0)));
-    }
-    if let Some(most) = most {
+    if let Some(Round { cold, most }) = rounds.statuses() {
         let what = format!("cold, until every status says Ready ({})", time(cold.statuses));
         let who = format!("the ceiling for Secret and status, {} at a time", most.both.at_once);
-        let ours = per_second(count, cold.statuses);
-        lines.push(Line::rates(row, &what, count, ours, (most.both.rate, who), Must::Times(0.8)));
+        let ours = per_second(cold.count, cold.statuses);
+        lines.push(Line::rates(row, &what, cold.count, ours, (most.both.rate, who), Must::Times(0.8)));
     }
-    let (written, statuses) = cold.writes;
-    let once = written == count && statuses == count;
-    lines.push(Line {
-        row,
-        what: "the same: writes of Secrets and of statuses".to_owned(),
-        count,
-        ours: format!("{written} and {statuses}"),
-        beside: String::new(),
-        better: None,
-        must: Must::Exactly("one each a document", once),
-    });
+    if let Some(Round { cold, .. }) = rounds.writes() {
+        let (written, statuses) = cold.writes;
+        let once = written == cold.count && statuses == cold.count;
+        lines.push(Line {
+            row,
+            what: "the same: writes of Secrets and of statuses".to_owned(),
+            count: cold.count,
+            ours: format!("{written} and {statuses}"),
+            beside: String::new(),
+            better: None,
+            must: Must::Exactly("one each a document", once),
+        });
+    }
     lines
 }
 
@@ -284,33 +287,35 @@ pub(crate) fn spreads(few: Option<&Few>, many: Option<&Many>, peer: Option<&Besi
         add("the peer: a new document", &peer.new);
         add("the peer: a Secret deleted", &peer.deleted);
     }
-    let ratios = few.map_or(&[][..], |few| &few.ratios);
-    if let [least, .., most] = ratios {
-        let [least, median, most] =
-            [*least, ratios[ratios.len() / 2], *most].map(|ratio| format!("{} ×", three_digits(ratio)));
-        let what = "a cold start: Secrets beside the ceiling".to_owned();
-        rows.push([what, ratios.len().to_string(), least, median, most]);
+    let stages = [few.map(|few| (few.count, &few.rounds)), many.map(|many| (many.count, &many.rounds))];
+    for (count, rounds) in stages.into_iter().flatten() {
+        let Some((times, spreads)) = rounds.spreads() else { continue };
+        for (what, spread) in ["Secrets", "Secrets and statuses"].into_iter().zip(spreads) {
+            let [least, middle, most] = spread.map(|ratio| format!("{} ×", three_digits(ratio)));
+            let what = format!("a cold start of {}: {what} beside the ceiling", thousands(count));
+            rows.push([what, times.to_string(), least, middle, most]);
+        }
     }
     rows
 }
 
-/// One line of the table of processor time: what, N, and what each of [`SHARERS`] took for one document.
-pub(crate) fn shares(stages: &[(Option<&Cold>, Option<Most>)]) -> Vec<Vec<String>> {
+/// One line of the table of processor time: what, N, and what each of [`SHARERS`](super::usage::SHARERS) took for one
+/// document.
+pub(crate) fn shares(stages: &[Option<&Rounds>]) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut add = |what: &str, count: usize, shares: Shares| {
         let sum: Duration = shares.0.iter().sum();
         let times = shares.0.iter().copied().chain([sum]).map(time);
-        rows.push([what.to_owned(), count.to_string()].into_iter().chain(times).collect());
+        rows.push([what.to_owned(), thousands(count)].into_iter().chain(times).collect());
     };
-    for (cold, most) in stages {
-        let Some(cold) = cold else { continue };
-        let each = u32::try_from(cold.count.max(1)).unwrap_or(u32::MAX);
-        add("cold, until every Secret is there", cold.count, cold.shares[0] / each);
-        if let Some(most) = most {
+    let each = |cold: &Cold, shares: Shares| shares / u32::try_from(cold.count.max(1)).unwrap_or(u32::MAX);
+    for rounds in stages.iter().flatten() {
+        if let Some(Round { cold, most }) = rounds.secrets() {
+            add("cold, until every Secret is there", cold.count, each(cold, cold.shares[0]));
             add("the ceiling for Secrets alone", cold.count, most.secrets.shares);
         }
-        add("cold, both", cold.count, (cold.shares[0] + cold.shares[1]) / each);
-        if let Some(most) = most {
+        if let Some(Round { cold, most }) = rounds.statuses() {
+            add("cold, both", cold.count, each(cold, cold.shares[0] + cold.shares[1]));
             add("the ceiling for Secret and status", cold.count, most.both.shares);
         }
     }
@@ -326,6 +331,7 @@ pub(crate) fn better(line: &Line) -> String {
 mod tests {
     use super::super::ceiling::Rate;
     use super::super::ours::Restarted;
+    use super::super::rounds::Most;
     use super::super::trace::Restart;
     use super::super::usage::Memory;
     use super::*;
@@ -342,11 +348,14 @@ mod tests {
         }
     }
 
-    fn most() -> Option<Most> {
-        Some(Most {
+    fn rounds(colds: impl IntoIterator<Item = Cold>) -> Rounds {
+        let most = Most {
             secrets: Rate { rate: 1000.0, at_once: 32, shares: Shares::default() },
             both: Rate { rate: 350.0, at_once: 16, shares: Shares::default() },
-        })
+        };
+        let mut rounds = Rounds::default();
+        colds.into_iter().for_each(|cold| rounds.push(Round { cold, most }));
+        rounds
     }
 
     fn verdicts(lines: &[Line]) -> Vec<Option<bool>> {
@@ -355,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_cold_start_is_held_against_the_ceiling() {
-        let found = Few { cold: Some(cold(1000, 1300, 4000)), most: most(), ..Few::default() };
+        let found = Few { rounds: rounds([cold(1000, 1300, 4000)]), ..Few::default() };
         let lines = few(&found, None);
         assert_eq!(lines[0].ours, "769/s");
         assert_eq!(lines[0].beside, "the ceiling for Secrets alone, 32 at a time: 1000/s");
@@ -368,8 +377,28 @@ mod tests {
     fn a_status_that_is_written_twice_falls_short() {
         let mut twice = cold(1000, 1300, 3000);
         twice.writes = (1000, 1001);
-        let lines = few(&Few { cold: Some(twice), most: most(), ..Few::default() }, None);
+        let lines = few(
+            &Few { rounds: rounds([twice, cold(1000, 1300, 3000), cold(1000, 1300, 3000)]), ..Few::default() },
+            None,
+        );
         assert_eq!(verdicts(&lines), [Some(true), Some(true), Some(false)]);
+    }
+
+    #[test]
+    fn each_row_has_the_round_in_its_own_middle_and_the_spread_has_all() {
+        // By Secrets the first is the middle, by statuses the second.
+        let rounds = rounds([cold(1000, 1250, 3000), cold(1000, 1000, 3200), cold(1000, 2000, 4000)]);
+        let found = Few { count: 1000, rounds, ..Few::default() };
+        let lines = few(&found, None);
+        assert_eq!(lines[0].what, "cold, until every Secret is there (1.25 s)");
+        assert_eq!(lines[1].what, "cold, until every status says Ready (3.20 s)");
+        let rows = spreads(Some(&found), None, None);
+        let row = |what: &str, times: [&str; 3]| [[what, "3"].as_slice(), &times].concat().join(" | ");
+        let expected = [
+            row("a cold start of 1,000: Secrets beside the ceiling", ["0.50 ×", "0.80 ×", "1.00 ×"]),
+            row("a cold start of 1,000: Secrets and statuses beside the ceiling", ["0.71 ×", "0.89 ×", "0.95 ×"]),
+        ];
+        assert_eq!(rows.iter().map(|row| row.join(" | ")).collect::<Vec<_>>(), expected);
     }
 
     #[test]
@@ -383,11 +412,11 @@ mod tests {
             after_by_default: (Duration::from_millis(402), Duration::from_millis(400)),
         };
         let new = [24, 10, 24].map(Duration::from_millis).into_iter().collect();
-        let lines = few(&Few { cold: Some(cold(1000, 1_500, 3_000)), new, ..Few::default() }, Some(&peer));
-        // 667 to 13.3 a second; the writes; below 25 ms; beside the peer.
-        assert_eq!(verdicts(&lines), [Some(true), Some(true), Some(true), None]);
-        assert_eq!(better(&lines[0]), "50.0 ×");
-        assert_eq!((lines[3].beside.as_str(), better(&lines[3])), ("the peer: 70.0 ms", "2.92 ×".to_owned()));
+        let lines = few(&Few { rounds: rounds([cold(1000, 1_500, 3_500)]), new, ..Few::default() }, Some(&peer));
+        // The ceiling; 667 to 13.3 a second; the ceiling for both; the writes; below 25 ms; beside the peer.
+        assert_eq!(verdicts(&lines), [Some(false), Some(true), Some(true), Some(true), Some(true), None]);
+        assert_eq!(better(&lines[1]), "50.0 ×");
+        assert_eq!((lines[5].beside.as_str(), better(&lines[5])), ("the peer: 70.0 ms", "2.92 ×".to_owned()));
     }
 
     #[test]
@@ -408,8 +437,9 @@ mod tests {
             settled: 40 << 20,
         };
         let found = Many {
-            cold: Some(cold(10_000, 9_000, 30_000)),
-            settled: 55 << 20,
+            count: 10_000,
+            rounds: rounds([cold(10_000, 9_000, 30_000)]),
+            memory: Some((99 << 20, 55 << 20)),
             restarted: Some(restarted),
             ..Many::default()
         };

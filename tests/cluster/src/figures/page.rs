@@ -5,16 +5,16 @@ use std::process::Command;
 use std::{env, fs, thread};
 
 use super::lines::{Line, Must, better};
+use super::samples::thousands;
 use super::usage::SHARERS;
 
 /// Why a row falls short, where it is known to.
 const WHY: &[(&str, &str)] = &[("cold-1000", COLD), ("cold-10000", COLD), ("cpu", PROCESSOR)];
 
 const COLD: &str = "\
-the processors are used up, and there is more to do than the bare client has: documents are listed, a key opens values, and the \
-API server takes more of its time for a Secret meanwhile (see below). Statuses and the watch of Secrets wait until Secrets are \
-there. The machine is the rest: measured three times within two hours, 10,000 Secrets came to 0.66, 0.74 and 0.77 ×, their \
-statuses to 0.76, 0.86 and 0.88 ×";
+the processors are used up, and there is more to do than the bare client has: documents are listed, a key opens values, and each \
+document comes back over the watch when its status is written (see below). Statuses and the watch of Secrets wait until Secrets \
+are there. How far rounds differ is said under the spread";
 
 const PROCESSOR: &str = "\
 two requests by the bare client, which opens nothing, are a third of it (see below); opening, the list of documents and two \
@@ -41,8 +41,9 @@ const HOW: &str = "\
 - *The ceiling* is a bare client that knows its requests beforehand, with a ServiceAccount of its own, in the same control
   plane: server-side applies of Secrets of the same shape and size; then the same with a write of the status of a document
   of the same size each, of a copy of the custom resource in another group. It tries {at_once} requests at a time, a
-  thousand Secrets or more in a row at each, before the controller and again after it, and the best counts. With a thousand
-  documents all of this is done three times, in a control plane each, and the round in the middle counts.
+  thousand Secrets or more in a row at each, before the controller and again after it, and the best counts. All of this is
+  done three times, in a control plane each; a row shows the round that is in the middle of its own three, and the spread
+  shows all.
 - *A new document*, *a document changed*, *a Secret deleted*: one at a time, with a pause between. The clock runs from the
   moment the request is sent until a watch of Secrets shows what was waited for, so the request is in the time.
 - *Ready*: `/readyz` says yes, from the start of the process. What it wrote and read is counted from the audit log,
@@ -158,10 +159,6 @@ fn verdict(line: &Line) -> String {
             format!("**falls short**: {why}")
         }
     }
-}
-
-fn thousands(count: usize) -> String {
-    if count < 1000 { count.to_string() } else { format!("{},{:03}", count / 1000, count % 1000) }
 }
 
 /// The machine: its cores, their make, the version of the Kubernetes programs and of Rust.

@@ -80,6 +80,11 @@ pub(crate) fn three_digits(number: f64) -> String {
     format!("{number:.digits$}")
 }
 
+/// A count with a comma before its last three digits; counts are below a million.
+pub(crate) fn thousands(count: usize) -> String {
+    if count < 1000 { count.to_string() } else { format!("{},{:03}", count / 1000, count % 1000) }
+}
+
 /// How many a second, if so many took so long.
 pub(crate) fn per_second(count: usize, time: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -114,6 +119,7 @@ mod tests {
         assert_eq!(rate(13.31), "13.3/s");
         assert_eq!(memory(150 * 1024 * 1024), "150 MiB");
         assert_eq!(memory(3 * 1024 * 512), "1.50 MiB");
+        assert_eq!([0, 999, 1_000, 10_020].map(thousands), ["0", "999", "1,000", "10,020"]);
         assert!((per_second(1000, ms(500)) - 2000.0).abs() < 1e-9);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::ceiling::{Ceiling, Rate};
+use super::ceiling::Ceiling;
 use super::documents::{Document, Readers, name};
 use super::ours::{self, Restarted};
 use super::peer;
-use super::samples::{Samples, per_second};
+use super::rounds::{Most, Round, Rounds};
+use super::samples::Samples;
 use super::site::{Cold, Running, Site, control_plane};
 use super::usage::memory;
 use super::{Sizes, Wanted, say};
@@ -17,40 +18,12 @@ const STRIDE: usize = 17;
 /// How long everything is left alone before a controller is started over documents without Secrets.
 const CALM: Duration = Duration::from_secs(3);
 
-/// What the API server takes at most.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Most {
-    /// Secrets alone.
-    pub(crate) secrets: Rate,
-    /// A Secret and a status.
-    pub(crate) both: Rate,
-}
-
-/// A cold start, and the ceiling before and after it.
-struct Round {
-    cold: Cold,
-    most: Most,
-    /// The mean size of a document, in bytes of JSON.
-    size: usize,
-}
-
-impl Round {
-    /// How many times the ceiling the Secrets are.
-    fn ratio(&self) -> f64 {
-        per_second(self.cold.count, self.cold.secrets) / self.most.secrets.rate
-    }
-}
-
 /// What was found with a thousand documents.
 #[derive(Debug, Default)]
 pub(crate) struct Few {
     /// How many documents.
     pub(crate) count: usize,
-    /// The ceiling and the cold start of the middle round.
-    pub(crate) most: Option<Most>,
-    pub(crate) cold: Option<Cold>,
-    /// How many times the ceiling the Secrets were in each round, from the least to the most.
-    pub(crate) ratios: Vec<f64>,
+    pub(crate) rounds: Rounds,
     pub(crate) new: Samples,
     pub(crate) deleted: Samples,
     pub(crate) new_after: Samples,
@@ -62,10 +35,11 @@ pub(crate) struct Few {
 /// What was found with ten thousand documents.
 #[derive(Debug, Default)]
 pub(crate) struct Many {
-    pub(crate) most: Option<Most>,
-    pub(crate) cold: Option<Cold>,
-    /// Resident memory after the cold start had settled, in bytes.
-    pub(crate) settled: u64,
+    /// How many documents.
+    pub(crate) count: usize,
+    pub(crate) rounds: Rounds,
+    /// The most memory that was resident at a cold start without a ceiling, and what was when it had settled, in bytes.
+    pub(crate) memory: Option<(u64, u64)>,
     pub(crate) changed: Samples,
     pub(crate) restarted: Option<Restarted>,
 }
@@ -88,14 +62,7 @@ pub(crate) struct Beside {
 pub(crate) async fn few(sizes: &Sizes, wanted: &Wanted) -> Few {
     let mut found = Few { count: sizes.few, ..Few::default() };
     if wanted.row("cold-1000") {
-        let mut rounds = Vec::new();
-        for _ in 0..sizes.rounds {
-            rounds.push(round(sizes).await);
-        }
-        rounds.sort_by(|a, b| a.ratio().total_cmp(&b.ratio()));
-        found.ratios = rounds.iter().map(Round::ratio).collect();
-        let middle = rounds.swap_remove(rounds.len() / 2);
-        (found.cold, found.most, found.size) = (Some(middle.cold), Some(middle.most), middle.size);
+        found.rounds = rounds(sizes, sizes.few).await;
     }
     if wanted.any(&["new", "new-after-restart", "deleted"]) {
         samples(sizes, wanted, &mut found).await;
@@ -103,19 +70,28 @@ pub(crate) async fn few(sizes: &Sizes, wanted: &Wanted) -> Few {
     found
 }
 
+async fn rounds(sizes: &Sizes, count: usize) -> Rounds {
+    let mut rounds = Rounds::default();
+    for number in 1..=sizes.rounds {
+        say(&format!("{count} documents: round {number} of {}", sizes.rounds));
+        rounds.push(round(sizes, count).await);
+    }
+    rounds
+}
+
 /// A cold start between two halves of the ceiling.
-async fn round(sizes: &Sizes) -> Round {
-    let count = sizes.few;
+async fn round(sizes: &Sizes, count: usize) -> Round {
     let plane = control_plane();
     let (site, _, documents) = filled(&plane, count).await;
     let ceiling = begin_ceiling(&site, sizes, count, &documents).await;
+    drop(documents);
     tokio::time::sleep(CALM).await;
     say(&format!("{count} documents: cold"));
     let (running, cold) = site.cold(count).await;
     site.verify("Ready", count, &running).await;
     running.stop().await;
     let most = end_ceiling(&plane, ceiling, sizes, count).await;
-    Round { cold, most, size: mean(&documents) }
+    Round { cold, most }
 }
 
 /// One document at a time among a thousand others.
@@ -155,23 +131,30 @@ async fn samples(sizes: &Sizes, wanted: &Wanted, found: &mut Few) {
     running.stop().await;
 }
 
-/// The stage with ten thousand documents.
+/// The stage with ten thousand documents: as with a thousand.
 pub(crate) async fn many(sizes: &Sizes, wanted: &Wanted) -> Many {
+    let mut found = Many { count: sizes.many, ..Many::default() };
+    if wanted.any(&["cold-10000", "cpu"]) {
+        found.rounds = rounds(sizes, sizes.many).await;
+    }
+    if wanted.any(&["memory", "change", "restart"]) {
+        among_many(sizes, wanted, &mut found).await;
+    }
+    found
+}
+
+/// Memory, changes and restarts with ten thousand documents.
+async fn among_many(sizes: &Sizes, wanted: &Wanted, found: &mut Many) {
     let count = sizes.many;
     let plane = control_plane();
     let (site, readers, documents) = filled(&plane, count).await;
-    let mut ceiling = None;
-    if wanted.row("cold-10000") {
-        ceiling = Some(begin_ceiling(&site, sizes, count, &documents).await);
-    }
     drop(documents);
     tokio::time::sleep(CALM).await;
     say(&format!("{count} documents: cold"));
     let (mut running, cold) = site.cold(count).await;
-    let mut found = Many { cold: Some(cold), ..Many::default() };
     if wanted.row("memory") {
         tokio::time::sleep(sizes.settle).await;
-        found.settled = memory(running.pid()).resident;
+        found.memory = Some((cold.memory.peak, memory(running.pid()).resident));
     }
     site.verify("Ready", count, &running).await;
     if wanted.row("change") {
@@ -188,10 +171,6 @@ pub(crate) async fn many(sizes: &Sizes, wanted: &Wanted) -> Many {
         (running, found.restarted) = (again, Some(restarted));
     }
     running.stop().await;
-    if let Some(ceiling) = ceiling {
-        found.most = Some(end_ceiling(&plane, ceiling, sizes, count).await);
-    }
-    found
 }
 
 /// The stage of the peer, or why there is none.
