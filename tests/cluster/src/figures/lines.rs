@@ -402,6 +402,21 @@ mod tests {
     }
 
     #[test]
+    fn of_several_rounds_memory_is_the_worst_and_processor_time_the_middle() {
+        let round = |peak: u64, seconds: u64| {
+            let mut cold = cold(10_000, 9_000, 30_000);
+            (cold.memory.peak, cold.processor) = (peak << 20, Duration::from_secs(seconds));
+            cold
+        };
+        let rounds = rounds([round(90, 12), round(151, 4), round(80, 9)]);
+        let found = Many { count: 10_000, rounds, memory: Some((99 << 20, 55 << 20)), ..Many::default() };
+        let lines = many(&found, None);
+        let ours = |row: &str| lines.iter().filter(|line| line.row == row).map(|l| l.ours.as_str()).collect::<Vec<_>>();
+        assert_eq!(ours("memory"), ["151 MiB", "55.0 MiB"]);
+        assert_eq!(ours("cpu"), ["900 µs"]);
+    }
+
+    #[test]
     fn the_peer_is_beside_by_its_rate() {
         let peer = Beside {
             cold: cold(100, 7_500, 7_500),

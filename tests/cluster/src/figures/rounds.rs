@@ -44,17 +44,17 @@ impl Rounds {
 
     /// The round whose Secrets are in the middle, the upper of two; none if there is none.
     pub(crate) fn secrets(&self) -> Option<&Round> {
-        middle(&self.0, Round::secrets)
+        self.middle(Round::secrets)
     }
 
     /// The round whose statuses are in the middle, the upper of two; none if there is none.
     pub(crate) fn statuses(&self) -> Option<&Round> {
-        middle(&self.0, Round::statuses)
+        self.middle(Round::statuses)
     }
 
     /// The round of the middle processor time, the upper of two; none if there is none.
     pub(crate) fn processor(&self) -> Option<&Round> {
-        middle(&self.0, |round| round.cold.processor.as_secs_f64())
+        self.middle(|round| round.cold.processor.as_secs_f64())
     }
 
     /// The round whose writes are the farthest from one Secret and one status a document; none if there is none.
@@ -73,20 +73,20 @@ impl Rounds {
 
     /// Least, middle and most of Secrets and of statuses beside the ceiling, of how many rounds; none of fewer than two.
     pub(crate) fn spreads(&self) -> Option<(usize, [[f64; 3]; 2])> {
-        let of = |ratio: fn(&Round) -> f64| {
-            let mut ratios: Vec<f64> = self.0.iter().map(ratio).collect();
-            ratios.sort_by(f64::total_cmp);
-            match ratios[..] {
-                [least, .., most] => Some([least, ratios[ratios.len() / 2], most]),
-                _ => None,
-            }
+        let of = |ratio: fn(&Round) -> f64| match self.sorted(ratio)[..] {
+            [least, .., most] => Some([least, self.middle(ratio)?, most].map(ratio)),
+            _ => None,
         };
         Some((self.0.len(), [of(Round::secrets)?, of(Round::statuses)?]))
     }
-}
 
-fn middle(rounds: &[Round], of: impl Fn(&Round) -> f64) -> Option<&Round> {
-    let mut rounds: Vec<&Round> = rounds.iter().collect();
-    rounds.sort_by(|a, b| of(a).total_cmp(&of(b)));
-    rounds.get(rounds.len() / 2).copied()
+    fn middle(&self, by: impl Fn(&Round) -> f64) -> Option<&Round> {
+        self.sorted(by).get(self.0.len() / 2).copied()
+    }
+
+    fn sorted(&self, by: impl Fn(&Round) -> f64) -> Vec<&Round> {
+        let mut rounds: Vec<&Round> = self.0.iter().collect();
+        rounds.sort_by(|a, b| by(a).total_cmp(&by(b)));
+        rounds
+    }
 }
